@@ -1,0 +1,227 @@
+"""What a component is.
+
+A component is a frozen dataclass. Its annotated names are settings (`param`, `static`, `part`), its
+unannotated ones are compartments (`inlet`, `state`, `outlet`). This one definition is the schema, the help,
+the HDF5 attributes and the program:
+
+    class LeakyCell(Component):
+        "One line. Equation. Source."
+        n_units: Size = static("Number of neurons, or their shape.")
+        tau: float = param("Time constant.", "ms", gt=0)
+        j = inlet("Input current.", "nA")
+        v = state("Membrane potential.", "mV")
+
+        def advance(self, x, now):
+            return dict(v=x.v + now.dt / self.tau * (x.j - x.v))
+
+A `param` is a pytree leaf (sweeping it recompiles nothing), a `static` is part of the program. Activities carry
+a leading batch axis, learned arrays declare `batch=False`. A concrete component is final.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
+
+
+Size = int | tuple[int, ...]
+"""A number of units, or the shape they are laid out in."""
+
+
+@dataclass(frozen=True)
+class Compartment:
+    """One named array of a component. `size` names an entry of `Component.sizes`; "" is a scalar."""
+
+    kind: str  # inlet, state or outlet
+    doc: str
+    unit: str = ""
+    size: str = "unit"
+    batch: bool = True
+    start: float | str | None = 0.0  # a number, the name of a setting, or None where `init` draws it
+    learned: bool = False
+    per_phase: bool = False
+    spikes: bool = False
+    shown: bool = False
+    required: bool = False
+    default: float = 0.0
+    integer: bool = False
+
+
+def inlet(doc: str, unit: str = "", *, default: float = 0.0, required: bool = False, size: str = "unit",
+          batch: bool = True, integer: bool = False) -> Any:
+    """An input that a wire feeds; unwired it reads `default`. Read-only and not part of the state."""
+    return Compartment("inlet", doc, unit, size, batch, default=default, required=required, integer=integer)
+
+
+def state(doc: str, unit: str = "", *, start: float | str | None = 0.0, learned: bool = False,
+          per_phase: bool = False, size: str = "unit", batch: bool = True) -> Any:
+    """A value kept from step to step. Reset puts it to `start`, unless it is learned or kept for a phase."""
+    return Compartment("state", doc, unit, size, batch, start=start, learned=learned, per_phase=per_phase)
+
+
+def outlet(doc: str, unit: str = "", *, start: float | str = 0.0, spikes: bool = False, shown: bool = False,
+           size: str = "unit", batch: bool = True) -> Any:
+    """A value that others read and its own component never does; kept only where somebody reads or records it.
+
+    `spikes` marks values that are 0 or 1; `shown` ones are printed when a run ends.
+    """
+    return Compartment("outlet", doc, unit, size, batch, start=start, spikes=spikes, shown=shown)
+
+
+def _setting(role: str, doc: str, unit: str, default: Any, **rest: Any) -> Any:
+    metadata = {"role": role, "doc": doc, "unit": unit, "static": role == "static",
+                **{key: value for key, value in rest.items() if value is not None}}
+    if default is dataclasses.MISSING:
+        return dataclasses.field(metadata=metadata, kw_only=True)
+    return dataclasses.field(default=default, metadata=metadata, kw_only=True)
+
+
+def param(doc: str, unit: str = "", *, default: Any = dataclasses.MISSING, gt: float | None = None,
+          ge: float | None = None, lt: float | None = None, le: float | None = None,
+          per: str | None = None, also: tuple[str, ...] = ()) -> Any:
+    """A number that is a pytree leaf. `per` names the size along which a list gives one value each."""
+    return _setting("param", doc, unit, default, gt=gt, ge=ge, lt=lt, le=le, per=per, also=also)
+
+
+def static(doc: str, unit: str = "", *, default: Any = dataclasses.MISSING, gt: float | None = None,
+           ge: float | None = None, lt: float | None = None, le: float | None = None,
+           also: tuple[str, ...] = ()) -> Any:
+    """A setting that shapes the program: sizes, names of functions, switches. Changing it recompiles."""
+    return _setting("static", doc, unit, default, gt=gt, ge=ge, lt=lt, le=le, also=also)
+
+
+def part(doc: str, *, default: Any = dataclasses.MISSING) -> Any:
+    """A setting that is itself a declaration with settings, as a synapse's rule or an initialiser."""
+    return _setting("part", doc, "", default)
+
+
+class Now(NamedTuple):
+    """When a method is called: trial time `t` (ms), step of the trial, time step `dt` (ms), a key of its own."""
+
+    t: Any
+    step: Any
+    dt: float
+    key: Any
+
+
+class View:
+    """The compartments of one component as a method sees them: wires already read."""
+
+    __slots__ = ("_owner", "_values")
+
+    def __init__(self, owner: str, values: Mapping[str, Any]):
+        self._owner, self._values = owner, values
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._values[name]
+        except KeyError:
+            have = ", ".join(sorted(self._values))
+            raise AttributeError(f"{self._owner} has no compartment {name!r}; it has {have}") from None
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+
+class Declaration:
+    """Base of everything declared by fields: components, the parts of a synapse, initialisers.
+
+    Subclassing makes a frozen dataclass and registers it as a pytree whose leaves are its `param`s and parts.
+    A class that names itself `abstract=True` is an interface; any other is final.
+    """
+
+    declared: ClassVar[Mapping[str, Compartment]] = MappingProxyType({})
+    is_abstract: ClassVar[bool] = True
+    type_name: ClassVar[str] = ""
+
+    def __init_subclass__(cls, abstract: bool = False, type_name: str = "", **rest: Any):
+        super().__init_subclass__(**rest)
+        for base in cls.__bases__:
+            if issubclass(base, Declaration) and not base.is_abstract:
+                raise TypeError(f"{cls.__name__} may not inherit from {base.__name__}: a concrete declaration "
+                                "is final. Share a part or a plain function instead.")
+        cls.is_abstract = abstract
+        cls.type_name = type_name or cls.__name__
+        compartments = {name: value for base in reversed(cls.__mro__)
+                        for name, value in vars(base).items() if isinstance(value, Compartment)}
+        cls.declared = MappingProxyType(compartments)
+        dataclasses.dataclass(frozen=True, eq=False)(cls)
+        if abstract:
+            return
+        if not (cls.__dict__.get("__doc__") or "").strip() or cls.__doc__.startswith(f"{cls.__name__}("):
+            raise TypeError(f"{cls.__name__} needs a docstring: its equation and its source")
+        fields = dataclasses.fields(cls)
+        for field in fields:
+            if "role" not in field.metadata:
+                raise TypeError(f"{cls.__name__}.{field.name} must be declared by param, static or part")
+            if field.name in compartments:
+                raise TypeError(f"{cls.__name__}.{field.name} is both a setting and a compartment")
+        import jax  # here, so that settings can be declared and checked without it
+
+        jax.tree_util.register_dataclass(
+            cls,
+            data_fields=[f.name for f in fields if f.metadata["role"] != "static"],
+            meta_fields=[f.name for f in fields if f.metadata["role"] == "static"])
+
+    @classmethod
+    def annotations(cls) -> dict[str, Any]:
+        """The resolved type of every setting."""
+        return typing.get_type_hints(cls)
+
+
+class Component(Declaration, abstract=True):
+    """A node of the graph. Methods take `(x, now)` and return a dict of what changed."""
+
+    family: ClassVar[str] = "other"
+
+    def sizes(self) -> dict[str, tuple[int, ...]]:
+        """The named sizes that compartments refer to, without the batch axis."""
+        return {"unit": as_shape(self.n_units)} if hasattr(self, "n_units") else {}
+
+    def axes(self, size: str) -> tuple[str, ...]:
+        """The names of the axes of a size, as they stand in files."""
+        rank = len(self.sizes()[size]) if size else 0
+        return {0: (), 1: ("unit",), 2: ("y", "x"), 3: ("y", "x", "channel")}[rank]
+
+    @property
+    def compartments(self) -> Mapping[str, Compartment]:
+        """Every compartment of this instance by name."""
+        return self.declared
+
+    @classmethod
+    def declared_methods(cls) -> tuple[str, ...]:
+        """The methods that the class gives a schedule to name, besides `reset`."""
+        known = set(dir(Component)) | {"init", "reset", "problems"}
+        return tuple(name for name in dir(cls)
+                     if not name.startswith("_") and name not in known and callable(getattr(cls, name)))
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods of this instance that a schedule may name, besides `reset`."""
+        return self.declared_methods()
+
+    def conform(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Start values as the component allows them; a synapse takes away what its mask takes away."""
+        return values
+
+    def method(self, name: str) -> Any:
+        """The method that a schedule calls `name`."""
+        return getattr(self, name)
+
+
+def as_shape(size: Size) -> tuple[int, ...]:
+    """A size as a shape: 100 is (100,)."""
+    return (size,) if isinstance(size, int) else tuple(size)
+
+
+def count(shape: tuple[int, ...]) -> int:
+    """Number of elements of a shape."""
+    return math.prod(shape)

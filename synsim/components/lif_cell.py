@@ -1,0 +1,137 @@
+"""The leaky integrate-and-fire cell."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+
+from synsim.component import Component, Now, Size, View, inlet, outlet, param, state, static
+from synsim.components.integrators import Integrator, integrate
+
+SURROGATE_ALPHA = 0.2  # per mV: width of the arctan and triangular surrogates
+SECANT_C2 = 0.08  # Samadi et al. (2017)
+
+
+class LIFCell(Component):
+    """Leaky integrate-and-fire cell with a refractory period and an adaptive threshold.
+
+        tau_m dv/dt = conduct_leak (v_rest - v) + m resist_m j,     m = 1 where rfr >= refract_time, else 0
+        s = 1 where v > thr + thr_theta; there v becomes v_reset and rfr becomes 0
+        thr_theta becomes thr_theta exp(-dt / tau_theta) + theta_plus s_raw  (unchanged where tau_theta <= 0)
+
+    Shapes: all (B, *n_units). Refractory for refract_time / dt steps after the step of the spike. With
+    `refractory: reference` the leak goes on meanwhile and only the current is cut; with `published` v is held and no
+    spike is possible, as in NEST and in Brian2's "unless refractory". thr_theta is learned: it outlives reset.
+
+    At most one spike a row: `one_spike` keeps one of the spikes drawn at random, `max_one_spike` keeps the spike of
+    the cell whose v was highest before the step (it may keep none). Cells that lose are reset and adapt all the same.
+
+    surrogate is an estimate of ds/dj from the voltage before the reset: d(v - threshold) resist_m dt / tau_m with
+    arctan: d(u) = 1 / (pi (1 + (pi a u / 2)^2)), triangular: d(u) = max(0, 1 - a |u|), straight_through: d = 1 (a = .2
+    per mV); secant_lif is 1[J > 0] / cosh(.08 J), J = resist_m j, without further factors.
+
+    Source: Gerstner & Kistler (2002), Spiking Neuron Models, ch. 4; adaptive threshold and one spike a step: Diehl &
+    Cook (2015), Front. Comput. Neurosci. 9:99; surrogates: Bengio et al. (2013), arXiv:1308.3432; Samadi et al.
+    (2017), Neural Computation 29:578.
+    """
+
+    family: ClassVar[str] = "neuron"
+
+    n_units: Size = static("Number of neurons, or their shape.")
+    tau_m: float = param("Membrane time constant.", "ms", gt=0, per="unit")
+    resist_m: float = param("Membrane resistance.", "MOhm", default=1.0, gt=0, per="unit")
+    thr: float = param("Threshold without adaptation.", "mV", default=-52.0, per="unit")
+    v_rest: float = param("Resting potential.", "mV", default=-65.0, per="unit")
+    v_reset: float = param("Potential after a spike.", "mV", default=-60.0, per="unit")
+    conduct_leak: float = param("Leak conductance; 0 leaves a pure integrator.", default=1.0, ge=0, per="unit")
+    tau_theta: float = param("Time constant of the adaptive threshold; 0 freezes it.", "ms", default=1e7, per="unit")
+    theta_plus: float = param("Increment of the adaptive threshold at a spike.", "mV", default=0.05, per="unit")
+    refract_time: float = param("Refractory period.", "ms", default=5.0, ge=0, per="unit")
+    v_min: float | None = param("Lowest possible potential; null for none.", "mV", default=None, per="unit")
+    one_spike: bool = static("Keep one spike of each row, drawn at random.", default=False)
+    max_one_spike: bool = static("Keep the spike of the cell with the highest previous potential.", default=False)
+    integration_type: Integrator = static("Integration method.", default="euler")
+    surrogate_type: Literal["arctan", "triangular", "straight_through", "secant_lif"] = static(
+        "Estimate of ds/dj that surrogate gives.", default="arctan"
+    )
+    refractory: Literal["reference", "published"] = static(
+        "While refractory: the leak goes on (reference) or v is held (published).", default="reference"
+    )
+
+    j = inlet("Input current.", "nA")
+    v = state("Membrane potential.", "mV", start="v_rest")
+    rfr = state("Time since the last spike, refract_time at the start.", "ms", start="refract_time")
+    thr_theta = state("Adaptive threshold increment.", "mV", learned=True)
+    tols = state("Time of the last spike.", "ms")
+    s = outlet("Spikes emitted this step.", spikes=True)
+    s_raw = outlet("Spikes before one of them was picked.", spikes=True)
+    v_thr = outlet("Threshold: thr + thr_theta.", "mV", start="thr")
+    surrogate = outlet("Estimate of ds/dj.", "1/nA", start=1.0)
+
+    def advance(self, x: View, now: Now) -> dict[str, jax.Array]:
+        drive = self.resist_m * x.j
+        threshold = self.thr + x.thr_theta
+        if self.refractory == "published":
+            ready = x.rfr >= self.refract_time - 0.5 * now.dt  # rounding in the summed dt may not add a step
+        else:
+            ready = x.rfr >= self.refract_time
+        current = jnp.where(ready, drive, 0.0)
+
+        def slope(v: jax.Array) -> jax.Array:
+            return (self.conduct_leak * (self.v_rest - v) + current) / self.tau_m
+
+        v = integrate(self.integration_type, slope, x.v, now.dt)
+        if self.refractory == "published":
+            v = jnp.where(ready, v, x.v)
+            fired = ready & (v > threshold)
+        else:
+            fired = v > threshold
+        s_raw = fired.astype(x.v.dtype)
+        s = self._picked(s_raw, x.v, now)
+
+        decay = jnp.exp(-now.dt / jnp.where(self.tau_theta > 0.0, self.tau_theta, 1.0))
+        theta = jnp.where(self.tau_theta > 0.0, x.thr_theta * decay + s_raw * self.theta_plus, x.thr_theta)
+        surrogate = self._surrogate(v - threshold, drive, now.dt)
+        v = jnp.where(fired, self.v_reset, v)
+        if self.v_min is not None:
+            v = jnp.maximum(v, self.v_min)
+        return dict(
+            v=v,
+            rfr=jnp.where(fired, 0.0, x.rfr + now.dt),
+            thr_theta=theta,
+            tols=jnp.where(s > 0.0, now.t, x.tols).astype(x.tols.dtype),
+            s=s,
+            s_raw=s_raw,
+            v_thr=self.thr + theta,
+            surrogate=surrogate,
+        )
+
+    def reset(self, x: View, now: Now) -> dict[str, jax.Array]:
+        return dict(v_thr=self.thr + x.thr_theta)  # thr_theta outlives reset, so the threshold must count it
+
+    def _picked(self, s: jax.Array, v_before: jax.Array, now: Now) -> jax.Array:
+        """The spikes left after at most one of each row is kept."""
+        if not (self.one_spike or self.max_one_spike):
+            return s
+        rows = s.reshape(s.shape[0], -1)
+        if self.max_one_spike:
+            highest = jnp.argmax(v_before.reshape(rows.shape), axis=1)
+            return (rows * jax.nn.one_hot(highest, rows.shape[1], dtype=s.dtype)).reshape(s.shape)
+        lots = rows * jax.random.uniform(now.key, rows.shape, dtype=s.dtype)
+        winner = jax.nn.one_hot(jnp.argmax(lots, axis=1), rows.shape[1], dtype=s.dtype)
+        return (rows * winner).reshape(s.shape)
+
+    def _surrogate(self, above: jax.Array, drive: jax.Array, dt: float) -> jax.Array:
+        """The estimate of ds/dj at a voltage `above` the threshold."""
+        match self.surrogate_type:
+            case "secant_lif":
+                return jnp.where(drive > 0.0, 1.0 / jnp.cosh(SECANT_C2 * drive), 0.0)
+            case "arctan":
+                ds_dv = 1.0 / (jnp.pi * (1.0 + (0.5 * SURROGATE_ALPHA * jnp.pi * above) ** 2))
+            case "triangular":
+                ds_dv = jnp.maximum(0.0, 1.0 - SURROGATE_ALPHA * jnp.abs(above))
+            case "straight_through":
+                ds_dv = jnp.ones_like(above)
+        return ds_dv * (self.resist_m * dt / self.tau_m)

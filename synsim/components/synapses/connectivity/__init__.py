@@ -1,0 +1,1 @@
+"""How a synapse wires its two sides: a linear map and its two transposes."""

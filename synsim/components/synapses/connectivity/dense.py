@@ -1,0 +1,49 @@
+"""Every presynaptic unit to every postsynaptic unit."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+
+from synsim.component import static
+from synsim.components.synapses.connectivity.connectivity import Connectivity
+
+
+class DenseConnectivity(Connectivity, type_name="dense"):
+    """All-to-all connectivity.
+
+    y = x W with x (B, n_pre), W (n_pre, n_post), y (B, n_post).
+    """
+
+    shape: tuple[int, int] | None = static(
+        "Numbers of presynaptic and postsynaptic units; left out, they are those of what is wired.", default=None, gt=0)
+
+    weight_axes: ClassVar[tuple[str, ...]] = ("pre_unit", "post_unit")
+
+    @property
+    def pre_shape(self) -> tuple[int, ...]:
+        return self.shape[:1]
+
+    @property
+    def post_shape(self) -> tuple[int, ...]:
+        return self.shape[1:]
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        return self.shape
+
+    def fit(self, pre: tuple[int, ...] | None, post: tuple[int, ...] | None) -> DenseConnectivity | None:
+        if self.shape is not None:
+            return self
+        if pre is None or post is None or len(pre) != 1 or len(post) != 1:
+            return None
+        return dataclasses.replace(self, shape=(*pre, *post))
+
+    def transmit(self, w: jax.Array, x: jax.Array) -> jax.Array:
+        return x @ w
+
+    def correlate(self, pre: jax.Array, post: jax.Array) -> jax.Array:
+        # the same product as the transpose, written so that XLA takes its outer-product path for one row
+        return pre.T @ post

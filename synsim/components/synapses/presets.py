@@ -1,0 +1,43 @@
+"""The reference's synapse types as data: which parts, which other names for settings, which other defaults.
+
+A row adds no code. `type: Synapse` with the parts named gives any other product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A synapse type: its three parts, its names for settings (public name to field) and its defaults (by field)."""
+
+    doc: str
+    connectivity: str
+    dynamics: str = "instant"
+    rule: str = "static"
+    rename: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+
+
+FILTERS = {"filter_init": "weight_init"}
+# the reference bounds filters of its convolutional trace rule away from 0 and from w_bound
+FILTER_STDP = {"eta": 0.0, "w_bound": 0.0, "w_margin": 0.01}
+# the reference's convolutional decay grows weights for either sign: here it shrinks them
+FILTER_HEBBIAN = {"w_bound": 0.0, "soft_bound": False, "prior_form": "published", "back_sign": True}
+
+PRESETS: Mapping[str, Preset] = {
+    "DenseSynapse": Preset("All-to-all synapse without learning.", "dense"),
+    "StaticSynapse": Preset("All-to-all synapse without learning, another name of DenseSynapse.", "dense"),
+    "HebbianSynapse": Preset("All-to-all synapse with two-factor Hebbian learning.", "dense", rule="hebbian"),
+    "TraceSTDPSynapse": Preset("All-to-all synapse with trace-based spike-timing-dependent plasticity.", "dense",
+                               rule="trace_stdp", rename={"weight_mask": "mask"}),
+    "ConvSynapse": Preset("Convolutional synapse without learning.", "conv", rename=FILTERS),
+    "HebbianConvSynapse": Preset("Convolutional synapse with two-factor Hebbian learning.", "conv", rule="hebbian",
+                                 rename=FILTERS, defaults=FILTER_HEBBIAN),
+    "TraceSTDPConvSynapse": Preset("Convolutional synapse with trace-based spike-timing-dependent plasticity.", "conv",
+                                   rule="trace_stdp", rename=FILTERS, defaults=FILTER_STDP),
+}

@@ -1,0 +1,321 @@
+"""The program of a run: what one step does, the check of its shapes, and the scans that repeat it.
+
+`State` is {component: {compartment: array}}, the scan carry and exactly what a later run can start from. The
+functions here are pure. They take the graph as an argument, so that a caller may close over it (its numbers become
+constants) or pass some of its leaves (a sweep: one program for all points).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from synsim.component import Component, Now, View
+from synsim.faults import ConfigError, Fault
+from synsim.graph import Call, Graph, full_shape
+from synsim.records import Take
+
+State = dict[str, dict[str, Any]]
+Held = dict[str, Any]  # "z.j": what an inlet's last advance read
+
+NEVER = 0xFFFFFFFF  # the step stamp that means: nothing went bad
+
+
+class Moment(NamedTuple):
+    """Where in the run a step is: its number within the trial and within the run."""
+
+    step: Any
+    g: Any
+
+
+def crc(name: str) -> int:
+    """The number that a name contributes to keys."""
+    return zlib.crc32(name.encode())
+
+
+def call_key(graph: Graph, call: Call) -> jax.Array:
+    """The key of a scheduled call, before the step is folded in."""
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(graph.seed), crc(call.component)), crc(call.method))
+    return jax.random.fold_in(key, call.occurrence) if call.occurrence else key
+
+
+def start_values(graph: Graph, name: str) -> dict[str, jax.Array]:
+    """Where every carried compartment of a component starts: declared, drawn by `init`, or set by `initial`."""
+    part, dtype = graph.parts[name], graph.dtype
+    key = call_key(graph, Call(name, "init"))
+    key = jax.random.fold_in(key, 0)
+    drawn = part.init(key, graph.batch, dtype) if hasattr(part, "init") else {}
+    values = {}
+    for component, compartment, what in graph.carried():
+        if component != name:
+            continue
+        shape, path = full_shape(part, what, graph.batch), f"{name}.{compartment}"
+        if path in graph.starts:
+            start = graph.starts[path]
+            inner = getattr(start, "array", None)
+            if inner is not None and jnp.shape(inner) != shape:  # one row given, for every row of the batch
+                value = jnp.broadcast_to(start.draw(jax.random.fold_in(key, crc(compartment)), shape[1:], dtype), shape)
+            else:
+                value = start.draw(jax.random.fold_in(key, crc(compartment)), shape, dtype)
+        elif what.start is None:
+            value = drawn[compartment]
+        else:
+            start = getattr(part, what.start) if isinstance(what.start, str) else what.start
+            value = jnp.broadcast_to(jnp.asarray(start, dtype), shape)
+        values[compartment] = value
+    return part.conform(values)
+
+
+def initial_state(graph: Graph) -> State:
+    """The state before the first step."""
+    return {name: start_values(graph, name) for name in graph.names}
+
+
+def begin_phase(graph: Graph, state: State) -> State:
+    """The state as a phase starts: what is kept for a phase goes to its start."""
+    fresh = {}
+    for name in graph.names:
+        per_phase = {c for c, what in graph.parts[name].compartments.items() if what.per_phase}
+        starts = start_values(graph, name) if per_phase else {}
+        fresh[name] = state[name] | {c: starts[c] for c in per_phase}
+    return fresh
+
+
+def initial_held(graph: Graph) -> Held:
+    """What recorded inlets hold before their component first advances."""
+    held = {}
+    for path in graph.watched:
+        component, inlet = path.split(".")
+        held[path] = jnp.zeros(graph.shape(component, inlet), graph.dtype)
+    return held
+
+
+def read(graph: Graph, wire: tuple, state: State, data: Mapping[str, Any]) -> Any:
+    """The value of a wire: sums, differences and products of states, outlets, data and numbers."""
+    match wire:
+        case ("read", component, compartment):
+            return state[component][compartment]
+        case ("data", entry):
+            return data[entry]
+        case ("number", value):
+            return value
+        case ("neg", inner):
+            return -read(graph, inner, state, data)
+        case ("add", left, right):
+            return read(graph, left, state, data) + read(graph, right, state, data)
+        case ("sub", left, right):
+            return read(graph, left, state, data) - read(graph, right, state, data)
+        case ("mul", left, right):
+            return read(graph, left, state, data) * read(graph, right, state, data)
+    raise ValueError(f"not a wire: {wire!r}")
+
+
+def fed(graph: Graph, name: str, state: State, data: Mapping[str, Any]) -> dict[str, jax.Array]:
+    """What the inlets of a component read now."""
+    part, wires = graph.parts[name], graph.fed(name)
+    values = {}
+    for inlet, what in part.compartments.items():
+        if what.kind != "inlet":
+            continue
+        dtype = "int32" if what.integer else graph.dtype
+        value = read(graph, wires[inlet], state, data) if inlet in wires else what.default
+        values[inlet] = jnp.broadcast_to(jnp.asarray(value, dtype), full_shape(part, what, graph.batch))
+    return values
+
+
+def apply(graph: Graph, call: Call, key: jax.Array, state: State, held: Held, data: Mapping[str, Any],
+          moment: Moment) -> tuple[State, Held]:
+    """The state after one scheduled call."""
+    name, method, _ = call
+    inputs = fed(graph, name, state, data)
+    now = Now(t=moment.step.astype(graph.dtype) * graph.dt, step=moment.step, dt=graph.dt,
+              key=jax.random.fold_in(key, moment.g))
+    changed = {}
+    if method == "reset":
+        starts = start_values(graph, name)
+        for compartment, what in graph.parts[name].compartments.items():
+            if compartment in starts and not (what.learned or what.per_phase):
+                changed[compartment] = starts[compartment]
+        if not hasattr(graph.parts[name], "reset"):
+            return state | {name: state[name] | changed}, held
+    view = View(name, state[name] | changed | inputs)
+    changed |= graph.parts[name].method(method)(view, now)
+    if method == "advance":
+        held = held | {path: inputs[path.split(".")[1]].astype(graph.dtype)
+                       for path in graph.watched if path.split(".")[0] == name}
+    return state | {name: state[name] | {c: v for c, v in changed.items() if c in state[name]}}, held
+
+
+def run_calls(graph: Graph, calls: Sequence[Call], keys: Mapping[Call, jax.Array], state: State, held: Held,
+              data: Mapping[str, Any], moment: Moment) -> tuple[State, Held]:
+    """The state after a list of calls, in the order written: unrolled, so that XLA sees a straight line."""
+    for call in calls:
+        state, held = apply(graph, call, keys[call], state, held, data, moment)
+    return state, held
+
+
+# ------------------------------------------------------------------------------------------------------ checking
+
+
+def check(graph: Graph) -> None:
+    """Traces every scheduled call without compiling and raises ConfigError for each that breaks a shape or dtype."""
+    faults: dict[tuple[str, str], Fault] = {}
+    state = jax.eval_shape(lambda: initial_state(graph))
+    data = {name: jax.ShapeDtypeStruct((graph.batch, *source.shape), "int32" if source.integer else graph.dtype)
+            for name, source in graph.sources}
+    step = jax.ShapeDtypeStruct((), "int32")
+    for call in dict.fromkeys((*graph.order.start, *graph.order.step, *graph.order.end)):
+        part = graph.parts[call.component]
+        if (call.component, call.method) in faults or (call.method == "reset" and not hasattr(part, "reset")):
+            continue
+
+        def changed(state: State, data: Mapping[str, Any], step: Any, call: Call = call,
+                    part: Component = part) -> dict[str, Any]:
+            view = View(call.component, state[call.component] | fed(graph, call.component, state, data))
+            now = Now(t=step.astype(graph.dtype) * graph.dt, step=step, dt=graph.dt, key=jax.random.key(0))
+            return dict(part.method(call.method)(view, now))
+
+        place = ("components", call.component)
+        try:
+            shapes = jax.eval_shape(changed, state, data, step)
+        except Exception as error:  # whatever a component raises while it is traced is that component's fault
+            faults[call[:2]] = Fault(f"{call.component}.{call.method} fails: {error}".splitlines()[0], place, at_key=True)
+            continue
+        for compartment, got in shapes.items():
+            what = part.compartments.get(compartment)
+            if what is None or what.kind == "inlet":
+                faults[call[:2]] = Fault(f"{call.component}.{call.method} sets {compartment!r}, which is no state or "
+                                         "outlet of it", place, at_key=True)
+                continue
+            wanted = full_shape(part, what, graph.batch)
+            if got.shape != wanted or got.dtype != jnp.dtype(graph.dtype):
+                faults[call[:2]] = Fault(
+                    f"{call.component}.{call.method} makes {compartment} {got.dtype} {list(got.shape)}, but it is "
+                    f"{graph.dtype} {list(wanted)}", place, at_key=True)
+    if faults:
+        raise ConfigError(faults.values())
+
+
+# ---------------------------------------------------------------------------------------------------------- scans
+
+
+class Carry(NamedTuple):
+    """What a scan hands on: state, recorded inlets, and the run's first step with a value that is not finite."""
+
+    state: State
+    held: Held
+    bad: Any
+
+
+def start_carry(graph: Graph) -> Carry:
+    """The carry before the first step."""
+    return Carry(initial_state(graph), initial_held(graph), jnp.uint32(NEVER))
+
+
+def _activities_finite(graph: Graph, state: State) -> Any:
+    """Whether all activities are finite. Learned arrays are not read: what they carry shows in the next activity."""
+    fine = jnp.bool_(True)
+    for name, compartment, what in graph.carried():
+        if what.batch:
+            fine &= jnp.isfinite(state[name][compartment]).all()
+    return fine
+
+
+def all_finite(state: State) -> Any:
+    """Whether every value of a state is finite."""
+    return jnp.stack([jnp.isfinite(value).all() for value in jax.tree.leaves(state)]).all()
+
+
+def _noted(bad: Any, fine: Any, g: Any) -> Any:
+    return jnp.where(fine, bad, jnp.minimum(bad, g))
+
+
+def _keys(graph: Graph, calls: Iterable[Call]) -> dict[Call, jax.Array]:
+    return {call: call_key(graph, call) for call in calls}
+
+
+def _frame(graph: Graph, data: Mapping[str, Any], step: Any) -> dict[str, Any]:
+    """The data of one step: entries with a time axis are played frame by frame, the others are held."""
+    frames = {}
+    for name, source in graph.sources:
+        value = data[name]
+        if "step" in source.axes:  # (step, row, …) or, without rows, (step, …)
+            value = lax.dynamic_index_in_dim(value, step, keepdims=False)
+            value = jnp.broadcast_to(value, (graph.batch, *source.shape))
+        frames[name] = value
+    return frames
+
+
+def begin_trial(graph: Graph, carry: Carry, data: Mapping[str, Any], g: Any) -> Carry:
+    """The calls at a trial's start, under its first step's stamp."""
+    moment = Moment(jnp.int32(0), g)
+    state, held = run_calls(graph, graph.order.start, _keys(graph, graph.order.start), carry.state, carry.held,
+                            _frame(graph, data, moment.step), moment)
+    return Carry(state, held, carry.bad)
+
+
+def end_trial(graph: Graph, takes: Sequence[Take], carry: Carry, data: Mapping[str, Any],
+              g: Any) -> tuple[Carry, dict[str, Any]]:
+    """The calls at a trial's end, under its last step's stamp `g`, and the records taken once a trial."""
+    moment = Moment(jnp.int32(graph.steps - 1), g)
+    state, held = run_calls(graph, graph.order.end, _keys(graph, graph.order.end), carry.state, carry.held,
+                            _frame(graph, data, moment.step), moment)
+    bad = _noted(carry.bad, all_finite(state), g)
+    return Carry(state, held, bad), {take.path: take.value(state, held) for take in takes if take.each_trial}
+
+
+def steps(graph: Graph, takes: Sequence[Take], carry: Carry, data: Mapping[str, Any], g0: Any, k0: Any,
+          length: int, careful: bool = False) -> tuple[Carry, dict[str, Any]]:
+    """`length` steps of one trial from its step k0 on; g0 is the stamp of the trial's first step.
+
+    Returns the carry and, by path, the records taken: every step as (length, …); at a coarser rate as
+    (most that any such stretch can hold, …), of which `Take.held_by` says how many are real. `careful` also looks
+    for non-finite values in learned arrays at every step, which costs a pass over them.
+    """
+    calls, keys = graph.order.step, _keys(graph, graph.order.step)
+    every = [take for take in takes if not take.each_trial and take.every_step(graph.steps)]
+    coarse = [take for take in takes if not take.each_trial and not take.every_step(graph.steps)]
+    buffers = {}
+    for take in coarse:
+        row = jax.eval_shape(take.value, carry.state, carry.held)
+        buffers[take.path] = jnp.zeros((take.most_in(length), *row.shape), row.dtype)
+
+    def body(scanned: tuple[Carry, dict[str, Any]], i: Any) -> tuple[tuple[Carry, dict[str, Any]], dict[str, Any]]:
+        (state, held, bad), buffers = scanned
+        k = k0 + i
+        g = g0 + k.astype(jnp.uint32)
+        state, held = run_calls(graph, calls, keys, state, held, _frame(graph, data, k), Moment(k, g))
+        bad = _noted(bad, all_finite(state) if careful else _activities_finite(graph, state), g)
+        for take in coarse:
+            slot = take.slot(k) - take.slots_before(k0)
+            # a branch, because a weight matrix written at every step would cost a pass over it
+            buffers = buffers | {take.path: lax.cond(
+                take.takes(k), lambda b, v, at: lax.dynamic_update_index_in_dim(b, v, at, 0), lambda b, v, at: b,
+                buffers[take.path], take.value(state, held), slot)}
+        return (Carry(state, held, bad), buffers), {take.path: take.value(state, held) for take in every}
+
+    (carry, buffers), taken = lax.scan(body, (carry, buffers), jnp.arange(length, dtype=jnp.int32))
+    return carry, taken | buffers
+
+
+def trials(graph: Graph, takes: Sequence[Take], carry: Carry, data: Mapping[str, Any], g0: Any,
+           n: int) -> tuple[Carry, dict[str, Any]]:
+    """`n` whole trials. `data` has a leading trial axis; entries without rows are shared. Records (n, …)."""
+    rows = {name: data[name] for name, source in graph.sources if "row" in source.axes}
+    shared = {name: data[name] for name, source in graph.sources if "row" not in source.axes}
+
+    def body(carry: Carry, scanned: tuple[Any, dict[str, Any]]) -> tuple[Carry, dict[str, Any]]:
+        i, own = scanned
+        g = g0 + i * jnp.uint32(graph.steps)
+        here = own | shared
+        carry = begin_trial(graph, carry, here, g)
+        carry, taken = steps(graph, takes, carry, here, g, jnp.int32(0), graph.steps)
+        carry, last = end_trial(graph, takes, carry, here, g + jnp.uint32(graph.steps - 1))
+        return carry, taken | last
+
+    return lax.scan(body, carry, (jnp.arange(n, dtype=jnp.uint32), rows))

@@ -1,0 +1,140 @@
+"""One writer for a run directory: a lock that the operating system drops when the process ends."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from synsim.faults import Locked
+
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, 524}  # 524: NFS's ENOTSUPP
+_EXCLUSIVE = "lock.owner"
+
+
+class RunLock:
+    """The lock of an open directory, held until `release` or the end of the process.
+
+    Where the file system knows no flock, a file made with O_EXCL stands in; one whose process is gone from this host
+    is taken over, any other is respected.
+    """
+
+    def __init__(self, folder: int, directory: Path):
+        self.owner: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid()}
+        if job := os.environ.get("SLURM_JOB_ID"):
+            self.owner["job"] = job
+        self._folder, self._directory, self._exclusive = os.dup(folder), directory, False
+        self._fd = -1
+        try:
+            self._fd = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=folder)
+            self._take()
+            text = json.dumps({**self.owner, "since": datetime.now(UTC).isoformat(timespec="seconds")}) + "\n"
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, text.encode(), 0)
+        except BaseException as error:
+            self.release()
+            if isinstance(error, OSError) and error.errno == errno.ELOOP:
+                raise Locked(f"{directory / 'lock'} is a symbolic link; synsim writes only files of its own") from error
+            raise
+
+    def _take(self) -> None:
+        for attempt in range(5):
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if attempt == 4:
+                    raise Locked(f"{self._directory} is being written by {_who(self._read())}") from None
+                time.sleep(0.05)  # a reader that looks whether the run is alive holds it for a moment
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
+                self._take_exclusive()
+                return
+
+    def _take_exclusive(self) -> None:
+        for _ in range(2):
+            try:
+                fd = os.open(
+                    _EXCLUSIVE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=self._folder
+                )
+            except FileExistsError:
+                holder = _parse((self._directory / _EXCLUSIVE).read_bytes())
+                if holder.get("host") != self.owner["host"] or _alive(holder.get("pid")):
+                    raise Locked(
+                        f"{self._directory} is being written by {_who(holder)}; if that process is gone, "
+                        f"remove {self._directory / _EXCLUSIVE}"
+                    ) from None
+                os.unlink(_EXCLUSIVE, dir_fd=self._folder)
+                continue
+            os.write(fd, json.dumps(self.owner).encode())
+            os.close(fd)
+            self._exclusive = True
+            return
+        raise Locked(f"{self._directory} is being taken by another process")
+
+    def _read(self) -> dict[str, Any]:
+        return _parse(os.pread(self._fd, 4096, 0))
+
+    def release(self) -> None:
+        """Give the directory free; the empty lock file stays, since removing it could free another's."""
+        if self._exclusive:
+            with suppress(OSError):
+                os.unlink(_EXCLUSIVE, dir_fd=self._folder)
+            self._exclusive = False
+        for fd in (self._fd, self._folder):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self._folder = -1
+
+
+def is_live(directory: Path) -> bool:
+    """Whether a process holds the directory's lock now."""
+    with suppress(OSError):
+        holder = _parse((directory / _EXCLUSIVE).read_bytes())
+        return holder.get("host") != socket.gethostname() or _alive(holder.get("pid"))
+    try:
+        fd = os.open(directory / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    finally:
+        os.close(fd)
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    with suppress(ValueError):
+        found = json.loads(data)
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _who(holder: dict[str, Any]) -> str:
+    if "pid" not in holder:
+        return "another process"
+    job = f" (job {holder['job']})" if holder.get("job") else ""
+    return f"process {holder['pid']} on {holder.get('host', 'another host')}{job}"
+
+
+def _alive(pid: Any) -> bool:
+    if not isinstance(pid, int):
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,345 @@
+"""What a run will do, known before it does it: phases, the rows of every trial, records, memory and file size."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from synsim import data as data_entries
+from synsim import engine, graph, preflight, records
+from synsim.component import count
+from synsim.spec import Phase, Spec, TypedSettings
+from synsim.data import Entry
+from synsim.faults import ConfigError, Fault, MissingInput
+from synsim.graph import Graph, Source, reads
+from synsim.layout import LabelLayout, Layout
+from synsim.records import Record, Take
+
+# what a process needs before it holds anything of a model: Python, JAX, its compiler and HDF5 (measured, CPU)
+BASE_MEMORY = 330 << 20
+SPIKES_EXPECTED = 0.02  # share of units that spike in a step, to guess the size of events before they happen
+
+
+@dataclass(frozen=True)
+class PhasePlan:
+    """One phase: its program, its data and the rows of each of its trials."""
+
+    index: int
+    name: str
+    graph: Graph
+    takes: tuple[Take, ...]
+    entries: Mapping[str, Entry]  # the entries wired in this phase
+    labels: Mapping[str, Entry]  # the entries that go into the trial table
+    trials: int
+    rows: int  # of its data; 0 where none has rows
+    dropped: int  # rows of each epoch that `partial: drop` leaves out
+    shuffle: bool
+    seed: int
+    first_trial: int
+    first_step: int
+
+    @property
+    def steps(self) -> int:
+        """Steps of the phase in all."""
+        return self.trials * self.graph.steps
+
+    def epoch(self, trial: int) -> int:
+        """The pass over the data that a trial of this phase belongs to."""
+        batches = self.rows // self.graph.batch
+        return trial // batches if batches else 0
+
+    def rows_of(self, first: int, n: int) -> np.ndarray:
+        """The data rows of `n` trials from `first` on: (n, batch); -1 where no data have rows."""
+        batch = self.graph.batch
+        if not self.rows:
+            return np.full((n, batch), -1, np.int64)
+        batches = self.rows // batch
+        chosen = np.empty((n, batch), np.int64)
+        orders: dict[int, np.ndarray] = {}
+        for i, trial in enumerate(range(first, first + n)):
+            epoch, place = divmod(trial, batches)
+            if epoch not in orders:
+                orders[epoch] = self._order(epoch)
+            chosen[i] = orders[epoch][place * batch:(place + 1) * batch]
+        return chosen
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if not self.shuffle:
+            return np.arange(self.rows)
+        words = np.random.SeedSequence([self.seed, zlib.crc32(b"shuffle"), self.index, epoch])
+        return np.random.Generator(np.random.Philox(words)).permutation(self.rows)
+
+    def chunk_data(self, first: int, n: int) -> dict[str, np.ndarray]:
+        """What the device needs for `n` trials: (n, batch, …) held, (n, steps, batch, …) played, (steps, …) shared."""
+        rows, dtype = self.rows_of(first, n), self.graph.dtype
+        made = {}
+        for name, entry in self.entries.items():
+            kind = np.int32 if entry.values.dtype.kind in "iu" else np.dtype(dtype)
+            if "row" not in entry.axes:
+                made[name] = np.asarray(entry.values[:self.graph.steps], kind)
+                continue
+            values = entry.values[rows]
+            if "step" in entry.axes:
+                values = np.moveaxis(values[:, :, :self.graph.steps], 2, 1)
+            made[name] = np.asarray(values, kind)
+        return made
+
+    def labels_of(self, first: int, n: int) -> dict[str, np.ndarray]:
+        """The label entries of `n` trials, as they stand in the trial table."""
+        rows = self.rows_of(first, n)
+        return {name: entry.values[rows if self.graph.batch > 1 else rows[:, 0]] for name, entry in self.labels.items()}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes, before anything was computed."""
+
+    state: int
+    data: int
+    rows: int  # of one trial's records
+    file: int
+    memory: int
+    largest: tuple[tuple[str, int], ...]  # "W.weights" and its bytes, the largest first
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """Everything that is known of a run before it is compiled."""
+
+    spec: Spec
+    phases: tuple[PhasePlan, ...]
+    records: tuple[Record, ...]
+    layout: Layout
+    estimate: Estimate
+
+    @property
+    def trials(self) -> int:
+        """Trials of all phases."""
+        return sum(phase.trials for phase in self.phases)
+
+    @property
+    def steps(self) -> int:
+        """Steps of all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+
+def plan(spec: Spec) -> RunPlan:
+    """Reads the data, builds the graphs and checks every shape. Raises ConfigError or MissingInput with all faults."""
+    loaded = _Loaded(spec)
+    common = loaded.entries(None)
+    wanted = tuple(path for path in spec.record if "." in path)
+    sources = {name: _source(entry) for name, entry in common.items()}
+    if loaded.faults:
+        raise loaded.error()
+    graphs = graph.build(spec, graph.Build(sources, loaded.array, wanted, preflight.available_memory()))
+    for one in graphs:
+        engine.check(one)
+    made = records.resolve(spec, graphs)
+    phases: list[PhasePlan] = []
+    faults: list[Fault] = []
+    for index, one in enumerate(graphs):
+        phase = spec.phases[index] if spec.phases else None
+        try:
+            phases.append(_phase(spec, phase, index, one, made, loaded, phases))
+        except ConfigError as error:
+            faults += error.faults
+    if faults:
+        raise ConfigError(faults)
+    if sum(p.steps for p in phases) >= engine.NEVER:
+        raise ConfigError(Fault(f"the run has {sum(p.steps for p in phases):,} steps; the most is "
+                                f"{engine.NEVER - 1:,}", ("run", "steps")))
+    layout = _layout(spec, phases, made)
+    estimate = _estimate(phases, made, layout)
+    _refuse_too_large(estimate)
+    return RunPlan(spec, tuple(phases), made, layout, estimate)
+
+
+def _refuse_too_large(estimate: Estimate) -> None:
+    there = preflight.available_memory()
+    if estimate.memory <= preflight.SHARE * there:
+        return
+    path, size = estimate.largest[0]
+    if estimate.rows > size:
+        words = (f"one trial's records take {preflight.readable(estimate.rows)}; record less: every: trial, a larger "
+                 "every, an index, or reduce")
+        where: tuple = ("record",)
+    else:
+        words = f"{path} alone takes {preflight.readable(size)}; use fewer units or a smaller batch"
+        where = ("components", path.split(".")[0])
+    raise MissingInput(Fault(f"the run needs about {preflight.readable(estimate.memory)} of memory and "
+                             f"{preflight.readable(there)} are available: {words}", where))
+
+
+class _Loaded:
+    """The data entries of a spec, each read once."""
+
+    def __init__(self, spec: Spec):
+        self.spec = spec
+        self.faults: list[Fault] = []
+        self.missing = False
+        self._read: dict[str, Entry] = {}
+
+    def read(self, name: str, typed: TypedSettings, path: tuple | None = None) -> Entry | None:
+        """The entry, or None with the fault noted."""
+        known = f"{name} {typed!r}"
+        if known not in self._read:
+            try:
+                self._read[known] = data_entries.load(name, typed, directory=self.spec.directory, seed=self.spec.seed)
+            except ConfigError as error:
+                self.missing |= isinstance(error, MissingInput)
+                for fault in error.faults:
+                    rest = fault.path[2:] if fault.path[:2] == ("data", name) else ()
+                    self.faults.append(fault if path is None else Fault(fault.message, (*path, *rest)))
+                return None
+        return self._read[known]
+
+    def entries(self, phase: int | None) -> dict[str, Entry]:
+        """Every entry as a phase sees it."""
+        found = {}
+        over = self.spec.phases[phase].data if phase is not None and self.spec.phases else {}
+        for name, typed in self.spec.data.items():
+            place = ("phases", phase, "data", name) if name in over else None
+            entry = self.read(name, over.get(name, typed), place)
+            if entry is not None:
+                found[name] = entry
+        return found
+
+    def array(self, typed: TypedSettings | str, path: tuple) -> np.ndarray:
+        """The array of an initialiser: a file, or the name of a data entry."""
+        if isinstance(typed, str):
+            if typed not in self.spec.data:
+                raise ConfigError(Fault(f"there is no data entry {typed!r}", (*path, "entry")))
+            entry = self.read(typed, self.spec.data[typed])
+        else:
+            entry = self.read("file", typed, path)
+        if entry is None:
+            raise self.error()
+        return entry.values
+
+    def error(self) -> ConfigError:
+        """All faults so far, as the error that fits them."""
+        return (MissingInput if self.missing else ConfigError)(self.faults)
+
+
+def _source(entry: Entry) -> Source:
+    inner = tuple(size for axis, size in zip(entry.axes, entry.values.shape, strict=True)
+                  if axis not in ("row", "step"))
+    return Source(entry.axes, inner, entry.values.dtype.kind in "iu")
+
+
+def _phase(spec: Spec, phase: Phase | None, index: int, one: Graph, made: tuple[Record, ...], loaded: _Loaded,
+           before: list[PhasePlan]) -> PhasePlan:
+    entries = loaded.entries(index if spec.phases else None)
+    if loaded.faults:
+        raise loaded.error()
+    place = ("phases", index) if spec.phases else ("run",)
+    used = {leaf[1] for _, _, wire in one.wires for leaf in reads(wire) if leaf[0] == "data"}
+    wired = {name: entries[name] for name in entries if name in used}
+    faults = []
+    for name, entry in wired.items():
+        if _source(entry) != one.source(name):
+            faults.append(Fault(f"{name} has shape {list(_source(entry).shape)} in this phase and "
+                                f"{list(one.source(name).shape)} before: phases share their components", place))
+        if "step" in entry.axes:
+            frames = entry.values.shape[entry.axes.index("step")]
+            if frames < one.steps:
+                faults.append(Fault(f"{name} has {frames} frames, but a trial has {one.steps} steps", ("data", name)))
+    rows = {name: len(entry.values) for name, entry in wired.items() if "row" in entry.axes}
+    if len(set(rows.values())) > 1:
+        said = ", ".join(f"{name} has {n:,}" for name, n in rows.items())
+        faults.append(Fault(f"data that are wired must have equal numbers of rows: {said}",
+                            ("data", sorted(rows)[-1])))
+    labels = {name: entries[name] for name in records.trial_entries(spec) if name in entries}
+    n_rows = next(iter(rows.values()), 0)
+    for name, entry in labels.items():
+        if "row" not in entry.axes or "step" in entry.axes:
+            faults.append(Fault(f"{name} cannot stand in the trial table: it has no rows, or frames",
+                                ("record", name)))
+        elif n_rows and len(entry.values) != n_rows:
+            faults.append(Fault(f"{name} has {len(entry.values):,} rows and the data that drive trials {n_rows:,}",
+                                ("record", name)))
+    if labels and not n_rows:
+        faults.append(Fault("no data with rows are wired, so trials have no labels", ("record", next(iter(labels)))))
+    if faults:
+        raise ConfigError(faults)
+    trials, dropped = _count_trials(spec, phase, place, n_rows, one.batch)
+    takes = tuple(take for record in made if (take := record.take(index, one.steps)) is not None)
+    first_trial = sum(p.trials for p in before)
+    first_step = sum(p.steps for p in before)
+    shuffle = spec.run.shuffle if phase is None or phase.shuffle is None else phase.shuffle
+    return PhasePlan(index, phase.name if phase is not None else "run", one, takes, wired, labels, trials, n_rows,
+                     dropped, shuffle, spec.seed, first_trial, first_step)
+
+
+def _count_trials(spec: Spec, phase: Phase | None, place: tuple, rows: int, batch: int) -> tuple[int, int]:
+    """Trials of a phase, and the rows of each epoch that do not fill a batch."""
+    run = spec.run
+    own = phase is not None and (phase.trials is not None or phase.epochs is not None)
+    trials = phase.trials if own and phase is not None else run.trials
+    epochs = phase.epochs if own and phase is not None else run.epochs
+    if not rows:
+        return (trials if trials is not None else (epochs or 1)), 0
+    dropped = rows % batch
+    if rows < batch:
+        raise ConfigError(Fault(f"the data have {rows:,} rows, fewer than one batch of {batch}", ("run", "batch")))
+    whole = trials is not None and trials <= rows // batch  # never meets the rest
+    if dropped and not whole and run.partial == "refuse":
+        fits = [n for n in range(1, rows + 1) if rows % n == 0 and n <= max(64, 2 * batch)]
+        raise ConfigError(Fault(
+            f"{rows:,} rows do not divide into batches of {batch}: {dropped} are left over; batches that fit: "
+            f"{', '.join(map(str, fits))}; or write partial: drop", ("run", "batch")))
+    del place
+    return (trials if trials is not None else (epochs or 1) * (rows // batch)), 0 if whole else dropped
+
+
+def _layout(spec: Spec, phases: list[PhasePlan], made: tuple[Record, ...]) -> Layout:
+    import json
+
+    labels = []
+    for name, entry in phases[0].labels.items():
+        labels.append(LabelLayout(name, entry.values.shape[1:], entry.axes[1:], str(entry.values.dtype)))
+    attrs: dict[str, Any] = {"title": spec.name, "seed": spec.seed, "precision": spec.run.precision}
+    if any(phase.dropped for phase in phases):
+        attrs["rows_dropped_each_epoch"] = [phase.dropped for phase in phases]
+    return Layout(name=spec.name, records=tuple(r.layout for r in made if any(r.phases)), attrs=attrs,
+                  config_text=spec.text, config_resolved=json.dumps(spec.resolved(), indent=1), dt=spec.run.dt,
+                  batch=spec.run.batch, labels=tuple(labels), phases=tuple(phase.name for phase in phases))
+
+
+def state_bytes(one: Graph) -> Iterator[tuple[str, int]]:
+    """The bytes of every carried compartment."""
+    for name, compartment, _ in one.carried():
+        yield f"{name}.{compartment}", count(one.shape(name, compartment)) * np.dtype(one.dtype).itemsize
+
+
+def _estimate(phases: list[PhasePlan], made: tuple[Record, ...], layout: Layout) -> Estimate:
+    one = phases[0].graph
+    sizes = sorted(state_bytes(one), key=lambda item: -item[1])
+    state = sum(size for _, size in sizes)
+    held = {id(e.values): e.values.nbytes for phase in phases for e in (*phase.entries.values(),
+                                                                        *phase.labels.values())}
+    leaves = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(one.parts))
+    per_trial, rows, expected = 0, {}, {}
+    for record in made:
+        for phase in phases:
+            take = record.take(phase.index, phase.graph.steps)
+            if take is None:
+                continue
+            n = 1 if take.each_trial else take.slots(phase.graph.steps)
+            per_trial = max(per_trial, 0) + n * record.row_bytes if phase.index == 0 else per_trial
+            rows[record.path] = rows.get(record.path, 0) + n * phase.trials
+            events = record.layout.form == "events"
+            share = SPIKES_EXPECTED * count(record.shape) if events else 1
+            expected[record.path] = expected.get(record.path, 0) + int(n * phase.trials * share)
+    learned = sum(count(one.shape(n, c)) * np.dtype(one.dtype).itemsize
+                  for n, c, what in one.carried() if what.learned)
+    file = layout.file_bytes(expected, sum(phase.trials for phase in phases), state + learned)
+    data = sum(held.values())
+    # the state before and after a chunk and its copies inside the loop; records on the device, on the host and as HDF5
+    memory = BASE_MEMORY + 4 * state + 2 * leaves + 2 * data + min(4 * per_trial, 4 * file) + min(2 * file, 512 << 20)
+    return Estimate(state, data, per_trial, file, memory, tuple(sizes[:5]))

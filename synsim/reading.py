@@ -1,0 +1,562 @@
+"""What a run left, read: a finished file, or the finished segments of a run that goes on, was stopped or has failed.
+
+`Run` reads lazily: opening it reads no rows. Whatever is wrong with a file is one StoreError that names it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from synsim.faults import Fault, MissingInput, StoreError, suggest
+from synsim.layout import Events, Trials
+from synsim.locks import is_live
+
+SEGMENT = re.compile(r"seg-(\d+)-(\d+)\.h5")
+_READ = 1 << 24  # bytes that `Rows.blocks` takes at a time
+
+
+class Rows:
+    """An array whose first axis is spread over files; indexing it reads only the rows asked for."""
+
+    def __init__(self, run: Run, path: str, row_shape: tuple[int, ...], dtype: np.dtype):
+        self._run, self._path, self._row_shape, self.dtype = run, path, row_shape, dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (sum(self._run._counts(self._path)), *self._row_shape)
+
+    @property
+    def ndim(self) -> int:
+        return 1 + len(self._row_shape)
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        first, *rest = key if isinstance(key, tuple) and key else (key,)
+        if not all(isinstance(part, int | np.integer | slice) for part in rest):
+            return np.asarray(self)[key]
+        if isinstance(first, int | np.integer):
+            at = int(first) + (len(self) if first < 0 else 0)
+            if not 0 <= at < len(self):
+                raise IndexError(f"row {first} of {len(self)}")
+            return self._run._rows(self, at, at + 1, tuple(rest))[0]
+        if isinstance(first, slice):
+            start, stop, step = first.indices(len(self))
+            if step > 0:
+                return self._run._rows(self, start, max(start, stop), tuple(rest))[::step]
+        return np.asarray(self)[key]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        whole = self._run._rows(self, 0, len(self))
+        return whole if dtype is None else whole.astype(dtype)
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """All rows in pieces that fit into memory."""
+        rows = max(1, _READ // max(1, math.prod(self._row_shape) * self.dtype.itemsize))
+        for start in range(0, len(self), rows):
+            yield self[start : start + rows]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A recorded trace: what it is, and its rows, read when they are asked for. `axes` are those of one row."""
+
+    component: str
+    compartment: str
+    form: str
+    unit: str
+    doc: str
+    axes: tuple[tuple[str, np.ndarray], ...]
+    interval: float | None
+    batch: int
+    attrs: Mapping[str, Any]
+    data: Rows
+    time: Rows
+    trial: Rows
+    phase: Rows
+    bytes: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.component}.{self.compartment}"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.data.dtype
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+@dataclass(frozen=True)
+class Spikes:
+    """Recorded spikes: what they are, and their columns, read when asked for. `row` is None where batch is 1."""
+
+    component: str
+    compartment: str
+    population: str
+    units: int
+    doc: str
+    batch: int
+    attrs: Mapping[str, Any]
+    timestamps: Rows
+    node_ids: Rows
+    trial: Rows
+    row: Rows | None
+    bytes: int
+    form: str = "events"
+
+    @property
+    def name(self) -> str:
+        return f"{self.component}.{self.compartment}"
+
+    def __len__(self) -> int:
+        return len(self.timestamps)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A state stored whole, at the start or the end of the run."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    unit: str
+    doc: str
+    axes: tuple[str, ...]
+    bytes: int
+
+
+class _Vanished(Exception):
+    """A segment is gone, as when the run was finished in between."""
+
+
+class Run:
+    """A run: its settings, records, spikes, trials and states. `path` is its .h5 file or its directory.
+
+    `state` is done, running, interrupted or failed; a run whose process died without a word is interrupted.
+    Rows of a run that is going on are those of the segments finished when it was opened.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self._file: h5py.File | None = None
+        self._segments: tuple[Path, ...] = ()
+        self._lengths: dict[str, list[int]] = {}
+        if not self.path.exists():
+            raise MissingInput([Fault(f"{self.path}: no such file or directory")])
+        self._open()
+
+    def _open(self) -> None:
+        self.close()
+        self._lengths, self._segments = {}, ()
+        if not self.path.is_dir():
+            self.status: dict[str, Any] = {"state": "done"}
+            self._file = self._checked(self.path)
+            return
+        self.status = _read_status(self.path)
+        finished = self.path / f"{self.status.get('name', self.path.name)}.h5"
+        if finished.is_file():
+            self.status["state"] = "done"
+            self._file = self._checked(finished)
+            return
+        if self.status.get("state") == "running" and not is_live(self.path):
+            self.status |= {"state": "interrupted", "reason": "its process ended without a word"}
+        head = self.path / "seg" / "head.h5"
+        if not head.is_file():
+            raise StoreError(f"{self.path}: the run has saved nothing yet")
+        self._file = self._checked(head)
+        self._segments = _in_order(self.path / "seg")
+
+    @staticmethod
+    def _checked(path: Path) -> h5py.File:
+        if not path.is_file():
+            raise StoreError(f"{path} is not a file")
+        with _guard(path):
+            file = h5py.File(path, "r", locking=False)
+            if "config" not in file or "magic" not in file.attrs or "name" not in file.attrs:
+                file.close()
+                raise StoreError(f"{path} is not a file of a synsim run")
+            return file
+
+    @property
+    def state(self) -> str:
+        return self.status["state"]
+
+    @property
+    def file(self) -> Path:
+        """The file that describes the run: the finished one, or the head of its segments."""
+        return Path(self._head.filename)
+
+    @property
+    def _head(self) -> h5py.File:
+        if self._file is None:
+            raise StoreError(f"{self.path} was closed")
+        return self._file
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- settings
+
+    @cached_property
+    def attrs(self) -> dict[str, Any]:
+        """Attributes of the root: name, seed, precision, versions, …"""
+        with _guard(self.file):
+            return _attrs(self._head)
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """What differs from run to run: when, where, by which command; empty before the end."""
+        with _guard(self.file):
+            return _attrs(self._head["provenance"])
+
+    @property
+    def name(self) -> str:
+        return str(self.attrs["name"])
+
+    @property
+    def seed(self) -> int | None:
+        return int(self.attrs["seed"]) if "seed" in self.attrs else None
+
+    @cached_property
+    def config_text(self) -> str:
+        """The config as it was written."""
+        with _guard(self.file):
+            return self._head["config/yaml"].asstr()[()]
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The config with every default filled in and overrides applied."""
+        with _guard(self.file):
+            return json.loads(self._head["config/resolved"].asstr()[()])
+
+    @cached_property
+    def phases(self) -> tuple[str, ...]:
+        """Names of the phases, in the order of their numbers."""
+        with _guard(self.file):
+            return tuple(str(name) for name in self._head["trials/phase"].attrs.get("names", ()))
+
+    @property
+    def bytes(self) -> int:
+        """Bytes on the disk, all files of the run's content together."""
+        return sum(os.stat(path).st_size for path in {self.file, *self._segments} if path.exists())
+
+    # --- rows
+
+    @cached_property
+    def records(self) -> dict[str, Record]:
+        """The recorded traces by name: {"z.v": Record}."""
+        found = {}
+        with _guard(self.file):
+            for root, depth in (("report", 1), ("records", 2)):
+                for path, group in _groups(self._head, root, depth):
+                    record = self._record(root, path, group)
+                    found[record.name] = record
+        return dict(sorted(found.items()))
+
+    def _record(self, root: str, path: str, group: h5py.Group) -> Record:
+        attrs, data = _attrs(group), group["data"]
+        names = [_scale_name(data, axis) for axis in range(1, data.ndim)]
+        columns = {
+            name: Rows(self, f"{path}/{name}", group[name].shape[1:], group[name].dtype)
+            for name in ("data", "time", "trial", "phase")
+        }
+        return Record(
+            attrs["component"],
+            attrs["compartment"],
+            "report" if root == "report" else "record",
+            _unit(data),
+            str(data.attrs["long_name"]),
+            tuple((name, group[name][...]) for name in names),
+            attrs.get("interval"),
+            int(attrs.get("batch", 1)),
+            attrs,
+            bytes=self._stored(path),
+            **columns,
+        )
+
+    @cached_property
+    def events(self) -> dict[str, Spikes]:
+        """The recorded spikes by name: {"z.s": Spikes}."""
+        found = {}
+        with _guard(self.file):
+            for path, group in _groups(self._head, "spikes", 1):
+                attrs = _attrs(group)
+                columns = {
+                    name: Rows(self, f"{path}/{name}", (), group[name].dtype) if name in group else None
+                    for name in ("timestamps", "node_ids", "trial", "row")
+                }
+                spikes = Spikes(
+                    attrs["component"],
+                    attrs["compartment"],
+                    path.rpartition("/")[2],
+                    int(attrs["units"]),
+                    str(group["timestamps"].attrs["long_name"]),
+                    int(attrs["batch"]),
+                    attrs,
+                    bytes=self._stored(path),
+                    **columns,
+                )
+                found[spikes.name] = spikes
+        return dict(sorted(found.items()))
+
+    def __getitem__(self, name: str) -> Record | Spikes:
+        found = self.records.get(name, self.events.get(name))
+        if found is None:
+            names = sorted({*self.records, *self.events})
+            raise KeyError(f"{name} was not recorded.{suggest(name, names)} Recorded: {', '.join(names) or 'nothing'}")
+        return found
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.records or name in self.events
+
+    def spikes(self, name: str) -> Events:
+        """All spikes of a component (z), or of one of its outlets (z.s), read into memory."""
+        named = [s for s in self.events.values() if name in (s.name, s.population, s.component)]
+        if not named:
+            raise KeyError(f"no spikes of {name} were recorded; there are {', '.join(self.events) or 'none'}")
+        found = named[0]
+        row = None if found.row is None else np.asarray(found.row)
+        return Events(np.asarray(found.timestamps), np.asarray(found.node_ids), np.asarray(found.trial), row)
+
+    @cached_property
+    def trials(self) -> Trials:
+        """The trial table, with the labels that were asked for."""
+        with _guard(self.file):
+            columns = {name: item for name, item in self._head["trials"].items() if not item.is_scale}
+        read = {
+            name: np.asarray(Rows(self, f"/trials/{name}", item.shape[1:], item.dtype))
+            for name, item in columns.items()
+        }
+        fixed = [read.pop(name) for name in ("phase", "epoch", "start", "row")]
+        return Trials(*fixed, labels=read)
+
+    def _counts(self, path: str) -> list[int]:
+        """Rows of a dataset in each file."""
+        if path not in self._lengths:
+            if not self._segments:
+                with _guard(self.file):
+                    self._lengths[path] = [self._head[path].shape[0]]
+            else:
+                try:
+                    self._lengths = _lengths(self._segments)
+                except _Vanished:
+                    self._open()
+                    return self._counts(path)
+                self._lengths.setdefault(path, [0] * len(self._segments))
+        return self._lengths[path]
+
+    def _rows(self, rows: Rows, start: int, stop: int, rest: tuple[Any, ...] = ()) -> np.ndarray:
+        path, counts = rows._path, self._counts(rows._path)
+        if not self._segments:
+            with _guard(self.file):
+                return self._head[path][(slice(start, stop), *rest)]
+        pieces, at = [np.empty((0, *rows._row_shape), rows.dtype)[(slice(None), *rest)]], 0
+        try:
+            for segment, count in zip(self._segments, counts, strict=True):
+                low, high = max(start - at, 0), min(stop - at, count)
+                if low < high:
+                    with _opened(segment) as file:
+                        pieces.append(file[path][(slice(low, high), *rest)])
+                at += count
+        except _Vanished:
+            self._open()
+            return self._rows(rows, start, stop, rest)
+        return np.concatenate(pieces)
+
+    def _stored(self, path: str) -> int:
+        """Bytes on the disk of the datasets below a group."""
+        if not self._segments:
+            return _bytes_below(self._head, path)
+        total = 0
+        for segment in self._segments:
+            with suppress(_Vanished), _opened(segment) as file:
+                total += _bytes_below(file, path)
+        return total
+
+    # --- states
+
+    def states(self, when: str = "final") -> dict[str, Whole]:
+        """The states stored whole, `initial` or `final`: {"W.weights": Whole}; empty where the run has none yet."""
+        found: dict[str, Whole] = {}
+        with _states_file(self, when) as file, _guard(file.filename if file else self.file):
+            for path, group in _groups(file, when, 1) if file else ():
+                for name, item in group.items():
+                    if not item.is_scale:
+                        axes = tuple(_scale_name(item, axis) for axis in range(item.ndim))
+                        found[f"{path.rpartition('/')[2]}.{name}"] = Whole(
+                            item.shape,
+                            item.dtype,
+                            _unit(item),
+                            str(item.attrs["long_name"]),
+                            axes,
+                            item.id.get_storage_size(),
+                        )
+        return found
+
+    def initial(self, component: str, compartment: str) -> np.ndarray:
+        """A state at the start of the run."""
+        return self._state("initial", component, compartment)
+
+    def final(self, component: str, compartment: str) -> np.ndarray:
+        """A state at the end of the run, also of a stopped one."""
+        return self._state("final", component, compartment)
+
+    def _state(self, when: str, component: str, compartment: str) -> np.ndarray:
+        with _states_file(self, when) as file, _guard(file.filename if file else self.file):
+            if file is None or f"{when}/{component}/{compartment}" not in file:
+                names = sorted(self.states(when))
+                raise StoreError(
+                    f"{self.path}: no {when} state {component}.{compartment}; there are {', '.join(names) or 'none'}"
+                )
+            return file[f"{when}/{component}/{compartment}"][...]
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _guard(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except (StoreError, _Vanished):
+        raise
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: no such file") from error
+    except PermissionError as error:
+        raise StoreError(f"{path}: {error.strerror}") from error
+    except (
+        OSError,
+        KeyError,
+        RuntimeError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        MemoryError,
+        OverflowError,
+    ) as error:
+        why = " ".join(str(error).split())[:200]
+        raise StoreError(f"{path} is damaged, or not an HDF5 file of synsim ({why})") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    try:
+        os.stat(path)
+    except FileNotFoundError as error:
+        raise _Vanished from error
+    with _guard(path), h5py.File(path, "r", locking=False) as file:
+        yield file
+
+
+def _read_status(directory: Path) -> dict[str, Any]:
+    try:
+        status = json.loads((directory / "status.json").read_text(encoding="utf-8"))
+        if not isinstance(status, dict) or not isinstance(status.get("state"), str):
+            raise ValueError("no state in it")
+    except FileNotFoundError:
+        raise StoreError(f"{directory} is not the directory of a synsim run (no status.json)") from None
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{directory / 'status.json'} is damaged: {error}") from error
+    return status
+
+
+def _in_order(folder: Path) -> tuple[Path, ...]:
+    found = sorted((int(m[1]), int(m[2]), name) for name in os.listdir(folder) if (m := SEGMENT.fullmatch(name)))
+    reached = 0
+    for first, last, _ in found:
+        if first != reached:
+            raise StoreError(f"{folder}: the segment of steps {reached} to {first} is missing")
+        reached = last
+    return tuple(folder / name for _, _, name in found)
+
+
+def _lengths(segments: tuple[Path, ...]) -> dict[str, list[int]]:
+    lengths: dict[str, list[int]] = {}
+    for number, segment in enumerate(segments):
+        with _opened(segment) as file:
+            for path, item in _below(file):
+                lengths.setdefault(path, [0] * len(segments))[number] = item.shape[0]
+    return lengths
+
+
+def _below(group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
+    for name, item in group.items():
+        if isinstance(item, h5py.Dataset):
+            yield item.name or name, item
+        elif isinstance(item, h5py.Group):
+            yield from _below(item)
+
+
+def _bytes_below(file: h5py.File, path: str) -> int:
+    group = file.get(path)
+    return sum(item.id.get_storage_size() for _, item in _below(group)) if isinstance(group, h5py.Group) else 0
+
+
+def _groups(file: h5py.File, root: str, depth: int) -> Iterator[tuple[str, h5py.Group]]:
+    """Groups at a depth below `root`, without those that a soft link leads to."""
+    levels = [file[root]] if root in file else []
+    for _ in range(depth):
+        levels = [
+            group[name]
+            for group in levels
+            for name in group
+            if not isinstance(group.get(name, getlink=True), h5py.SoftLink | h5py.ExternalLink)
+        ]
+    yield from ((str(group.name), group) for group in levels if isinstance(group, h5py.Group))
+
+
+@contextmanager
+def _states_file(run: Run, when: str) -> Iterator[h5py.File | None]:
+    """The file that holds the states: of a run that is not done, the final ones are in a file of their own."""
+    if when == "initial" or not run._head.filename.endswith("head.h5") or run.state == "done":
+        yield run._head
+        return
+    path = run.path / "seg" / "final.h5"
+    if not path.is_file():
+        yield None
+        return
+    with _opened(path) as file:
+        yield file
+
+
+def _scale_name(dataset: h5py.Dataset, axis: int) -> str:
+    return str(dataset.dims[axis][0].name).rpartition("/")[2]
+
+
+def _unit(dataset: h5py.Dataset) -> str:
+    unit = str(dataset.attrs["units"])
+    return "" if unit == "1" else unit
+
+
+def _attrs(item: Any) -> dict[str, Any]:
+    return {key: value.item() if isinstance(value, np.generic) else value for key, value in item.attrs.items()}

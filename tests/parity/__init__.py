@@ -1,0 +1,1 @@
+"""Parity with the reference: the same settings and inputs, step by step, in both programs."""

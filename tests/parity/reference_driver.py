@@ -1,0 +1,93 @@
+"""Runs the reference over the cases and writes what it gave: `python reference_driver.py OUT.npz`.
+
+Run by a Python that has ngclearn, as one process, component by component, step by step under its own jit.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+
+logging.disable(logging.CRITICAL)  # it tells of every default it takes
+
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+from cases import CASES, INITIALISERS, Case, arrays_of, inputs_of, seed_of, starts_of  # noqa: E402
+from ngclearn import Context, MethodProcess  # noqa: E402
+from ngclearn.utils.distribution_generator import DistributionGenerator  # noqa: E402
+
+MODULES = {
+    "LIFCell": "neurons.spiking.LIFCell",
+    "RateCell": "neurons.graded.rateCell",
+    "GaussianErrorCell": "neurons.graded.gaussianErrorCell",
+    "PoissonCell": "input_encoders.poissonCell",
+    "BernoulliCell": "input_encoders.bernoulliCell",
+    "VarTrace": "other.varTrace",
+    "DenseSynapse": "synapses.denseSynapse",
+    "StaticSynapse": "synapses.staticSynapse",
+    "HebbianSynapse": "synapses.hebbian.hebbianSynapse",
+    "TraceSTDPSynapse": "synapses.hebbian.traceSTDPSynapse",
+    "ConvSynapse": "synapses.convolution.convSynapse",
+    "HebbianConvSynapse": "synapses.convolution.hebbianConvSynapse",
+    "TraceSTDPConvSynapse": "synapses.convolution.traceSTDPConvSynapse",
+}
+METHODS = {"advance": "advance_state"}
+
+
+def run(case: Case) -> dict[str, np.ndarray]:
+    """Every compared compartment after each step, and the subkey that the step drew with."""
+    cls = getattr(importlib.import_module(f"ngclearn.components.{MODULES[case.component]}"), case.component)
+    settings = {**case.settings, **case.theirs}
+    settings |= {name: jnp.asarray(value) for name, value in arrays_of(case).items()}
+    if "bias_init" in settings:
+        kind, value = settings["bias_init"]
+        settings["bias_init"] = getattr(DistributionGenerator, kind)(value)
+    batchless = case.component == "LIFCell"
+    if not batchless:
+        settings["batch_size"] = case.batch
+    with Context(f"context_{case.name}"):
+        component = cls("c", key=jax.random.PRNGKey(seed_of(case)), **settings)
+        if batchless:
+            component.batch_size = case.batch  # no argument takes it; reset then makes the compartments
+        step = MethodProcess(name="step")
+        for method in case.methods:
+            step = step >> getattr(component, METHODS.get(method, method))
+        reset = MethodProcess(name="reset") >> component.reset
+    if batchless:
+        reset.run()
+        component.thr_theta.set(jnp.zeros((case.batch, case.settings["n_units"])))
+    for name, value in starts_of(case).items():
+        getattr(component, name).set(jnp.asarray(value))
+
+    inputs = inputs_of(case)
+    seen: dict[str, list] = {name: [] for name in (*case.compare.values(), "subkey")}
+    for k in range(case.steps):
+        for name, values in inputs.items():
+            getattr(component, name).set(jnp.asarray(values[k]))
+        if hasattr(component, "key"):
+            seen["subkey"].append(jax.random.split(component.key.get(), 2)[1])
+        step.run(t=k * case.dt, dt=case.dt)
+        for name in case.compare.values():
+            seen[name].append(np.asarray(getattr(component, name).get()))
+        for name, value in case.restore.items():
+            getattr(component, name).set(value)
+    return {name: np.stack(values) for name, values in seen.items() if values}
+
+
+def draw(kind: str, settings: dict, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """The reference's start values."""
+    return np.asarray(getattr(DistributionGenerator, kind)(**settings)(shape, jax.random.PRNGKey(seed)))
+
+
+def main(out: str) -> None:
+    found = {f"{case.name}/{name}": values for case in CASES.values() for name, values in run(case).items()}
+    found |= {f"initialiser/{name}": draw(*INITIALISERS[name], seed=11) for name in INITIALISERS}
+    np.savez(f"{out}.part", **found)
+    os.replace(f"{out}.part.npz", out)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
