@@ -18,19 +18,23 @@ from synsim.component import Component, Declaration
 SYNAPSE = "Synapse"
 """The one synapse class; every preset is a row about it."""
 
-SYNAPSE_PARTS: Mapping[str, str] = MappingProxyType({
-    "connectivity": "synsim.components.synapses.connectivity",
-    "dynamics": "synsim.components.synapses.dynamics",
-    "rule": "synsim.components.synapses.rules",
-})
+SYNAPSE_PARTS: Mapping[str, str] = MappingProxyType(
+    {
+        "connectivity": "synsim.components.synapses.connectivity",
+        "dynamics": "synsim.components.synapses.dynamics",
+        "rule": "synsim.components.synapses.rules",
+    }
+)
 """The parts of a synapse, by the setting that holds them, and where they are found."""
 
-_PLACES: Mapping[str, str] = MappingProxyType({
-    **SYNAPSE_PARTS,
-    "initialiser": "synsim.initialisers",
-    "data": "synsim.data",
-    "corrupt": "synsim.corruptions",
-})
+_PLACES: Mapping[str, str] = MappingProxyType(
+    {
+        **SYNAPSE_PARTS,
+        "initialiser": "synsim.initialisers",
+        "corruption": "synsim.corruptions",
+        "data": "synsim.data",
+    }
+)
 
 
 @cache
@@ -48,7 +52,7 @@ def types() -> Mapping[str, Any]:
 
 @cache
 def parts(kind: str) -> Mapping[str, type[Declaration]]:
-    """The declarations of one kind by type name: connectivity, dynamics, rule, initialiser or data.
+    """The declarations of one kind by type name: connectivity, dynamics, rule, initialiser, corruption or data.
 
     Those that say `selectable = False` are made by the program and cannot be written in a config.
     """
@@ -56,9 +60,10 @@ def parts(kind: str) -> Mapping[str, type[Declaration]]:
     return MappingProxyType({name: part for name, part in found.items() if getattr(part, "selectable", True)})
 
 
-def kinds() -> tuple[str, ...]:
-    """The kinds that `parts` knows."""
-    return tuple(_PLACES)
+def kind_of(interface: type[Declaration]) -> str:
+    """The kind whose declarations implement an interface: that of the module or package it stands in."""
+    module = interface.__module__
+    return next(kind for kind, place in _PLACES.items() if module == place or module.startswith(f"{place}."))
 
 
 def scan(place: str, base: type[Declaration]) -> dict[str, type[Any]]:

@@ -18,11 +18,30 @@ from typing import Any
 
 from synsim import catalogue
 from synsim.component import Compartment, Declaration
-from synsim.faults import Path, listing, suggest
-from synsim.values import BadValue, Wrong, check_numbers, check_plain, shown
+from synsim.faults import listing, suggest
+from synsim.values import BadValue, Wrong, check_numbers, check_plain, shown, shown_name, words
 
-__all__ = ["BadValue", "Setting", "Wrong", "bounds_in_words", "card", "check_settings", "check_value", "choices",
-           "compartments", "data_settings", "methods", "part_types", "plain", "settings", "settings_of"]
+__all__ = [
+    "BadValue",
+    "Setting",
+    "Wrong",
+    "bounds_in_words",
+    "card",
+    "check_settings",
+    "check_value",
+    "choices",
+    "compartments",
+    "data_settings",
+    "methods",
+    "part_types",
+    "plain",
+    "settings",
+    "settings_of",
+]
+
+
+MOST_WRONGS = 100
+"""After so many faults in one mapping the rest goes unsaid: looking for near names takes time."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +92,18 @@ def settings_of(declared: type) -> Mapping[str, Setting]:
         bounds = {key: about[key] for key in ("gt", "ge", "lt", "le") if key in about}
         name = field.name.removesuffix("_")  # `as` is a word of Python
         found[name] = Setting(
-            name=name, doc=about["doc"], unit=about["unit"], role=about["role"], annotation=hints[field.name],
-            default=field.default, bounds=MappingProxyType(bounds), per=about.get("per"), field=field.name,
-            also=about.get("also", ()), declares=_declared(hints[field.name]) if about["role"] == "part" else None)
+            name=name,
+            doc=about["doc"],
+            unit=about["unit"],
+            role=about["role"],
+            annotation=hints[field.name],
+            default=field.default,
+            bounds=MappingProxyType(bounds),
+            per=about.get("per"),
+            field=field.name,
+            also=about.get("also", ()),
+            declares=_declared(hints[field.name]) if about["role"] == "part" else None,
+        )
     return MappingProxyType(found)
 
 
@@ -95,8 +123,11 @@ def settings(type_name: str, chosen: Mapping[str, Any] = MappingProxyType({})) -
     entry = catalogue.types()[type_name]
     if isinstance(entry, type) and type_name != catalogue.SYNAPSE:
         return settings_of(entry)
-    flat = {name: setting for name, setting in settings_of(_synapse()).items()
-            if type_name == catalogue.SYNAPSE or name not in catalogue.SYNAPSE_PARTS}
+    flat = {
+        name: setting
+        for name, setting in settings_of(_synapse()).items()
+        if type_name == catalogue.SYNAPSE or name not in catalogue.SYNAPSE_PARTS
+    }
     for owner, part in part_types(type_name, chosen).items():
         for name, setting in settings_of(part).items():
             if name in flat:
@@ -148,8 +179,7 @@ def choices(setting: Setting) -> Mapping[str, type[Declaration]]:
     assert setting.declares is not None
     if not setting.declares.is_abstract:
         return {setting.declares.type_name: setting.declares}
-    kind = setting.name if setting.name in catalogue.kinds() else "initialiser"
-    return {name: part for name, part in catalogue.parts(kind).items() if issubclass(part, setting.declares)}
+    return catalogue.parts(catalogue.kind_of(setting.declares))
 
 
 def _synapse() -> type:
@@ -169,7 +199,7 @@ def compartments(type_name: str, chosen: Mapping[str, Any] = MappingProxyType({}
         return _synapse().declared  # a part is not known, which is a fault of its own
     from synsim.components.synapses.synapse import compartments_of
 
-    return compartments_of(*(parts[kind] for kind in catalogue.SYNAPSE_PARTS), _by_field(type_name, chosen))
+    return compartments_of(parts["connectivity"], parts["dynamics"], parts["rule"], _by_field(type_name, chosen))
 
 
 def methods(type_name: str, chosen: Mapping[str, Any] = MappingProxyType({})) -> tuple[str, ...]:
@@ -186,15 +216,23 @@ def methods(type_name: str, chosen: Mapping[str, Any] = MappingProxyType({})) ->
 
 
 def _by_field(type_name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    return {setting.field: chosen.get(name, None if setting.required else setting.default)
-            for name, setting in settings(type_name, chosen).items()}
+    return {
+        setting.field: chosen.get(name, None if setting.required else setting.default)
+        for name, setting in settings(type_name, chosen).items()
+    }
 
 
 # values -----------------------------------------------------------------------------------------------------------
 
 
-def check_settings(table: Mapping[str, Setting], written: Mapping[str, Any], *, noun: str = "setting",
-                   hints: Mapping[str, str] = MappingProxyType({}), others: Iterable[str] = ()) -> tuple[dict[str, Any], list[Wrong]]:
+def check_settings(
+    table: Mapping[str, Setting],
+    written: Mapping[str, Any],
+    *,
+    noun: str = "setting",
+    hints: Mapping[str, str] = MappingProxyType({}),
+    others: Iterable[str] = (),
+) -> tuple[dict[str, Any], list[Wrong]]:
     """What was written, checked against a table of settings: the good values by name, and all that is wrong.
 
     Other names of a setting (`also`) are resolved. `hints` says what to do about names that people try and that do
@@ -208,21 +246,25 @@ def check_settings(table: Mapping[str, Setting], written: Mapping[str, Any], *, 
     for key, value in written.items():
         if key in others:
             continue
+        if len(wrongs) >= MOST_WRONGS:
+            break
         name = names.get(key)
         if name is None:
             known = f" It has {listing([*table, *others], most=30)}."
             advice = f": {hints[key]}" if key in hints else "." + (suggest(key, [*names, *others]) or known)
             wrongs.append(Wrong((key,), f"has no {noun} {shown_name(key)}{advice}", at_key=True))
         elif name in spelled:
-            wrongs.append(Wrong((key,), f"is {spelled[name]} under another name: write one of them", subject=True,
-                                at_key=True))
+            wrongs.append(
+                Wrong((key,), f"is {spelled[name]} under another name: write one of them", subject=True, at_key=True)
+            )
         else:
             spelled[name] = key
             try:
                 clean[name] = check_value(table[name], value)
             except BadValue as bad:
-                wrongs.extend(Wrong((key, *wrong.path), wrong.sentence, wrong.at_key, wrong.subject)
-                              for wrong in bad.wrongs)
+                wrongs.extend(
+                    Wrong((key, *wrong.path), wrong.sentence, wrong.at_key, wrong.subject) for wrong in bad.wrongs
+                )
     for name, setting in table.items():
         if setting.required and name not in spelled:
             unit = f", in {setting.unit}" if setting.unit else ""
@@ -263,8 +305,10 @@ def _check_part(setting: Setting, value: Any) -> Any:
         return {name: kept for name, kept in clean.items() if name != "type"}  # there is no choice to be named
     if not isinstance(value, Mapping):
         numbers = "a number or " if "constant" in known else ""
-        raise BadValue([Wrong((), f"must be {numbers}a mapping such as {_example(known)}, not {shown(value)}")])
-    return _check_typed(value, known, "initialiser" if "constant" in known else setting.name)
+        example = _example(known, setting.declares)
+        raise BadValue([Wrong((), f"must be {numbers}a mapping such as {example}, not {shown(value)}")])
+    assert setting.declares is not None
+    return _check_typed(value, known, catalogue.kind_of(setting.declares))
 
 
 def _check_typed(value: Mapping[str, Any], known: Mapping[str, type], noun: str) -> dict[str, Any]:
@@ -283,7 +327,9 @@ def _check_typed(value: Mapping[str, Any], known: Mapping[str, type], noun: str)
 def _must_be_one_of(noun: str, known: Iterable[str], name: Any) -> str:
     known = list(known)
     near = suggest(name, known) if isinstance(name, str) else ""
-    return f"must name {_article(noun)} {noun} that exists, not {shown(name)}." + (near or f" There are {listing(known)}.")
+    return f"must name {_article(noun)} {noun} that exists, not {shown_name(name)}." + (
+        near or f" There are {listing(known)}."
+    )
 
 
 def _article(noun: str) -> str:
@@ -295,11 +341,6 @@ def _example(known: Mapping[str, type]) -> str:
     table = settings_of(known[name]) if name else {}
     inner = ", ".join(["type: " + name, *(f"{key}: …" for key in table)][:3])
     return "{" + inner + "}"
-
-
-def shown_name(key: Any) -> str:
-    """A name in a sentence, cut where it is very long."""
-    return shown(key).removeprefix("the text ")
 
 
 def plain(value: Any) -> Any:
@@ -358,14 +399,18 @@ def _told(declared: type) -> tuple[str, str, str]:
 
 
 def _setting_card(setting: Setting) -> dict[str, Any]:
-    from synsim.values import words
-
     if setting.role == "part":
         kind = f"one of {listing(choices(setting), most=30)}"
     else:
         kind = words(setting.annotation) + (", a list of numbers or an initialiser" if setting.per else "")
-    about: dict[str, Any] = {"name": setting.name, "doc": setting.doc, "unit": setting.unit, "role": setting.role,
-                             "values": kind, "required": setting.required}
+    about: dict[str, Any] = {
+        "name": setting.name,
+        "doc": setting.doc,
+        "unit": setting.unit,
+        "role": setting.role,
+        "values": kind,
+        "required": setting.required,
+    }
     if not setting.required:
         about["default"] = plain(setting.default)
     if setting.bounds:
@@ -378,8 +423,14 @@ def _setting_card(setting: Setting) -> dict[str, Any]:
 
 
 def _compartment_card(name: str, each: Compartment) -> dict[str, Any]:
-    about: dict[str, Any] = {"name": name, "kind": each.kind, "doc": each.doc, "unit": each.unit, "size": each.size,
-                             "batch": each.batch}
+    about: dict[str, Any] = {
+        "name": name,
+        "kind": each.kind,
+        "doc": each.doc,
+        "unit": each.unit,
+        "size": each.size,
+        "batch": each.batch,
+    }
     if each.kind == "inlet":
         about["required"] = each.required
         if not each.required:

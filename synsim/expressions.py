@@ -22,13 +22,16 @@ Wire = tuple[Any, ...]
 MOST_TERMS = 256
 MOST_DEPTH = 32
 
-_TOKEN = re.compile(r"""\s*(?:
+_TOKEN = re.compile(
+    r"""\s*(?:
     (?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)(?![A-Za-z0-9_.])
   | (?P<name>[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z0-9_.]*)?)
   | (?P<sign>[-+*()])
   | (?P<end>\Z)
   | (?P<other>[^\s+\-*()]+)
-)""", re.VERBOSE | re.ASCII)
+)""",
+    re.VERBOSE | re.ASCII,
+)
 
 
 class BadExpression(ValueError):
@@ -123,8 +126,9 @@ class _Parser:
         if token.kind == "other":
             if token.text.startswith("/"):
                 return BadExpression("cannot divide: multiply by a number, as 0.5 * z.s", token.at)
-            return BadExpression(f"has a {token.text!r} that it cannot read: it knows names, numbers, + - * and "
-                                 "parentheses", token.at)
+            return BadExpression(
+                f"has a {token.text!r} that it cannot read: it knows names, numbers, + - * and parentheses", token.at
+            )
         return BadExpression(f"has {token.text!r} where +, - or * should stand", token.at)
 
     def sum(self, depth: int) -> Wire:

@@ -9,7 +9,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
+
+LONGEST = 1000
+"""Characters of one rendered line."""
 
 Path = tuple[str | int, ...]
 """A place in a config, as ("components", "z", "tau_m"), ("wires", "z.j") or ("schedule", "step", 2)."""
@@ -140,23 +143,35 @@ def nearest(word: str, choices: Sequence[str]) -> str | None:
     """The choice most like `word` (letter case aside), or None where none is close."""
     if len(word) > 80:  # comparing takes time that grows with the square
         return None
+    if len(choices) > 2000:
+        return next((choice for choice in choices if choice.casefold() == word.casefold()), None)
     folded: dict[str, str] = {}
     for choice in sorted(choices):
         folded.setdefault(choice.casefold(), choice)
     if word.casefold() in folded:
         return folded[word.casefold()]
-    close = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.65)
     return folded[close[0]] if close else None
 
 
-def listing(names: Iterable[str], *, most: int = 12) -> str:
+def listing(names: Iterable[str], last: str = "and", *, most: int = 12) -> str:
     """Names as they stand in a sentence: `a, b and c`, cut after `most`."""
     shown = list(names)
     if not shown:
         return "nothing"
     if len(shown) > most:
         return f"{', '.join(shown[:most])} and {len(shown) - most} more"
-    return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else shown[0]
+    return f"{', '.join(shown[:-1])} {last} {shown[-1]}" if len(shown) > 1 else shown[0]
+
+
+def in_order(faults: Iterable[Fault]) -> list[Fault]:
+    """Each fault once: those of the text by line and column, then those of arguments, then those without a place."""
+
+    def place(fault: Fault) -> tuple[Any, ...]:
+        source = fault.source or ""
+        return fault.line is None, source.startswith("-"), source, fault.line or 0, fault.column or 0
+
+    return sorted(dict.fromkeys(faults), key=place)
 
 
 def render(faults: Iterable[Fault], kind: str = "error") -> list[str]:
@@ -164,17 +179,20 @@ def render(faults: Iterable[Fault], kind: str = "error") -> list[str]:
 
     Faults without a line (in a mapping from Python, or found later) show their path instead.
     """
-    placed = sorted(faults, key=lambda fault: (fault.line is None, (fault.source or "").startswith("-"),
-                                               fault.source or "", fault.line or 0, fault.column or 0))
     lines = []
-    for fault in placed:
+    for fault in in_order(faults):
         if fault.line is not None:
-            lines.append(f"{fault.source}:{fault.line}:{fault.column}: {kind}: {fault.message}")
-        elif fault.path:
-            lines.append(f"{dotted(fault.path)}: {kind}: {fault.message}")
+            place = f"{fault.source}:{fault.line}:{fault.column}: "
         else:
-            lines.append(f"{kind}: {fault.message}")
+            place = f"{dotted(fault.path)}: " if fault.path else ""
+        lines.append(_one_line(f"{place}{kind}: {fault.message}"))
     return list(dict.fromkeys(lines))
+
+
+def _one_line(text: str) -> str:
+    """Text of a config may stand in a message: nothing in it reaches a terminal but what can be printed."""
+    cut = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in cut)
 
 
 def dotted(path: Path) -> str:

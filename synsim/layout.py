@@ -121,17 +121,18 @@ class Layout:
     def config_sha256(self) -> str:
         return hashlib.sha256(self.config_text.encode()).hexdigest()
 
-    def file_bytes(self, rows: Mapping[str, int], trials: int, states: int = 0) -> int:
+    def file_bytes(self, rows: Mapping[str, int], trials: int, states: int = 0, arrays: int = 0) -> int:
         """About how large the finished file will be.
 
         `rows` gives for each record its rows (for events the number of spikes expected), `states` the bytes of the
-        initial and the final states together.
+        initial and the final states together and `arrays` how many they are.
         """
-        columns = plan(self, rows, trials).columns.values()
-        return states + 4096 + sum(column.nbytes + OVERHEAD for column in columns)
+        it = plan(self, rows, trials)
+        held = sum(column.nbytes for column in it.columns.values())
+        return held + states + 2500 + HEADER_BYTES * (len(it.columns) + len(it.groups) + 2 * arrays)
 
 
-OVERHEAD = 1600  # bytes that HDF5 needs for a dataset's header, attributes and chunk index, measured
+HEADER_BYTES = 550  # that HDF5 needs for a dataset or a group with its attributes and scales, measured
 
 
 @dataclass(frozen=True)
@@ -246,6 +247,13 @@ def plan(
         for component, arrays in (states or {}).items():
             _states(it, f"{root}/{component}", arrays)
     return it
+
+
+def plan_of_states(layout: Layout, final: States, provenance: Mapping[str, Any]) -> Plan:
+    """A file of the last state alone."""
+    whole = plan(layout, {}, 0, final=final, provenance=provenance)
+    groups = {path: attrs for path, attrs in whole.groups.items() if path.startswith(("/final", "/provenance"))}
+    return Plan(groups, {path: column for path, column in whole.columns.items() if path.startswith("/final/")})
 
 
 def group_of(layout: Layout, record: RecordLayout) -> str:

@@ -369,11 +369,12 @@ class _Phase:
         self.it, self.phase, self.program, self.saving, self.stop = it, phase, program, saving, stop
         self.progress, self.began, self.chunk = progress, began, chunk
         self.rate = 0.0
+        self.finished = 0.0  # when the last piece was
 
     def run(self, carry: Carry) -> tuple[Carry, int]:
         phase, steps = self.phase, self.phase.graph.steps
         length = self.chunk or first_length(phase)
-        settled = self.chunk is not None
+        settled = self.chunk is not None or length >= phase.steps
         trial = k = 0
         waiting: tuple[Piece, Carry, Carry, Any, float] | None = None
         while trial < phase.trials or waiting:
@@ -421,8 +422,9 @@ class _Phase:
     def _finish(self, piece: Piece, before: Carry, after: Carry, taken: Any, since: float) -> None:
         """A piece whose results are looked at: handed to the writer, or found to hold a bad number."""
         bad = jax.block_until_ready(after.bad)
-        rate = piece.length / max(1e-9, time.perf_counter() - since)
-        self.rate = rate if not self.rate else 0.5 * (self.rate + rate)
+        now = time.perf_counter()
+        rate = piece.length / max(1e-9, now - max(since, self.finished))
+        self.rate, self.finished = rate if not self.rate else 0.5 * (self.rate + rate), now
         if int(bad) != NEVER:
             _report_bad(self.it, self.phase, self.program, self.saving, piece, before)
         self.saving.add(self.phase, piece, taken)

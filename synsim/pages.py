@@ -160,11 +160,15 @@ def card_lines(card: Mapping[str, Any]) -> Iterator[str]:
 
 def _setting_words(setting: Mapping[str, Any]) -> str:
     bits = [setting["doc"], f"[{setting['unit']}]" if setting["unit"] else "", f"({setting['values']}"
-            + (f", {setting['bounds']}" if setting.get("bounds") else "") + ")",
+            + _bounds(setting) + ")",
             "required" if setting["required"] else f"default {_default(setting['default'])}"]
     if setting.get("also"):
         bits.append(f"also {', '.join(setting['also'])}")
     return " ".join(bit for bit in bits if bit)
+
+
+def _bounds(setting: Mapping[str, Any]) -> str:
+    return "".join(f", {words} {bound:g}" for words, bound in setting.get("bounds", {}).items())
 
 
 def _default(value: Any) -> str:
@@ -199,7 +203,7 @@ def card_markdown(card: Mapping[str, Any]) -> Iterator[str]:
     yield from ("| setting | unit | values | default | |", "|---|---|---|---|---|")
     for setting in card["settings"]:
         default = "required" if setting["required"] else f"`{_default(setting['default'])}`"
-        values = setting["values"] + (f", {setting['bounds']}" if setting.get("bounds") else "")
+        values = setting["values"] + _bounds(setting)
         yield f"| `{setting['name']}` | {setting['unit']} | {_cell(values)} | {default} | {_cell(setting['doc'])} |"
     yield ""
     yield from ("| compartment | kind | unit | |", "|---|---|---|---|")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -250,14 +251,21 @@ class Run:
     @cached_property
     def config_text(self) -> str:
         """The config as it was written."""
-        with _guard(self.file):
-            return self._head["config/yaml"].asstr()[()]
+        return self._text("config/yaml")
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """The config with every default filled in and overrides applied."""
+        text = self._text("config/resolved")
         with _guard(self.file):
-            return json.loads(self._head["config/resolved"].asstr()[()])
+            return json.loads(text)
+
+    def _text(self, path: str) -> str:
+        with _guard(self.file):
+            text = self._head[path].asstr()[()]
+            if hashlib.sha256(text.encode()).hexdigest() != self._head[path].attrs["sha256"]:
+                raise ValueError(f"{path} does not fit its sha256")
+            return text
 
     @cached_property
     def phases(self) -> tuple[str, ...]:
@@ -341,7 +349,7 @@ class Run:
 
     def spikes(self, name: str) -> Events:
         """All spikes of a component (z), or of one of its outlets (z.s), read into memory."""
-        named = [s for s in self.events.values() if name in (s.name, s.population, s.component)]
+        named = [s for s in self.events.values() if name in (s.name, s.population)]
         if not named:
             raise KeyError(f"no spikes of {name} were recorded; there are {', '.join(self.events) or 'none'}")
         found = named[0]

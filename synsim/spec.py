@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
-from synsim import describe
-from synsim.component import static
+from synsim import catalogue, describe
+from synsim.component import Declaration, static
 from synsim.expressions import Wire, written
 from synsim.faults import ConfigError, Fault, Marks, render
 
@@ -136,9 +136,11 @@ class Spec:
             base = phase.schedule
         have = {name: describe.methods(each.type, each.settings) for name, each in self.components.items()}
         step = tuple((name, method) for method in ("advance", "evolve") for name in have if method in have[name])
-        return Schedule(start=((EVERY, "reset"),) if base.start is None else base.start,
-                        step=step if base.step is None else base.step,
-                        end=() if base.end is None else base.end)
+        return Schedule(
+            start=((EVERY, "reset"),) if base.start is None else base.start,
+            step=step if base.step is None else base.step,
+            end=() if base.end is None else base.end,
+        )
 
     def resolved(self) -> dict[str, Any]:
         """The config with every default filled in, overrides and let applied: JSON that is a config again."""
@@ -150,8 +152,10 @@ class Spec:
             "seed": self.seed,
             "run": run,
             "data": {name: self._filled(describe.data_settings(each.type), each) for name, each in self.data.items()},
-            "components": {name: self._filled(describe.settings(each.type, each.settings), each)
-                           for name, each in self.components.items()},
+            "components": {
+                name: self._filled(describe.settings(each.type, each.settings), each)
+                for name, each in self.components.items()
+            },
             "wires": {name: written(wire) for name, wire in self.wires.items()},
             "schedule": {part: _calls(getattr(schedule, part)) for part in ("start", "step", "end")},
             "record": {name: _record(name, each) for name, each in self.record.items()},
@@ -164,15 +168,18 @@ class Spec:
     @staticmethod
     def _filled(table: Mapping[str, describe.Setting], each: TypedSettings) -> dict[str, Any]:
         values = {name: each.settings.get(name, setting.default) for name, setting in table.items()}
+        for kind in catalogue.SYNAPSE_PARTS:
+            if isinstance(values.get(kind), Declaration):  # a part's settings stand beside it
+                values[kind] = values[kind].type_name
         return {"type": each.type, **values}
 
     def _phase(self, phase: Phase) -> dict[str, Any]:
-        whole = {name: getattr(phase, name) for name in describe.settings_of(Phase)
-                 if getattr(phase, name) is not None}
+        whole = {name: getattr(phase, name) for name in describe.settings_of(Phase) if getattr(phase, name) is not None}
         schedule = self.order(phase)
         whole["schedule"] = {part: _calls(getattr(schedule, part)) for part in ("start", "step", "end")}
-        whole["data"] = {name: self._filled(describe.data_settings(each.type), each)
-                         for name, each in phase.data.items()}
+        whole["data"] = {
+            name: self._filled(describe.data_settings(each.type), each) for name, each in phase.data.items()
+        }
         whole["wires"] = {name: None if wire is None else written(wire) for name, wire in phase.wires.items()}
         return whole | {"set": dict(phase.set), "record": dict(phase.record)}
 

@@ -42,6 +42,7 @@ from synsim.layout import (
     flatten,
     group_of,
     plan,
+    plan_of_states,
 )
 from synsim.locks import RunLock
 from synsim.reading import Run
@@ -414,7 +415,7 @@ class Writer:
         return self.target
 
     def _keep_final(self, final: States, provenance: Mapping[str, Any]) -> None:
-        it = plan(self.layout, {}, 0, final=final, provenance=provenance)
+        it = plan_of_states(self.layout, final, provenance)
         publish(self._seg, "final.h5", _in_memory(lambda file: self._build(file, it)))
 
     def _merge(self, segments: _Segments, final: States, provenance: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -42,8 +42,9 @@ class BadValue(ValueError):
         super().__init__([(wrong.path, wrong.sentence) for wrong in self.wrongs])
 
 
-def check_plain(annotation: Any, value: Any, bounds: Mapping[str, float], unit: str, leaf: bool,
-                extra: str = "") -> Any:
+def check_plain(
+    annotation: Any, value: Any, bounds: Mapping[str, float], unit: str, leaf: bool, extra: str = ""
+) -> Any:
     """`value` as the annotation's type. `leaf` values go to the device and must fit float32."""
     wrongs = list(_unbounded(value, bounds if annotation != Size else {"ge": 1, **bounds}, unit, leaf))
     if annotation == Size and isinstance(value, list | tuple) and not value:
@@ -98,7 +99,7 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
 
 
-def _unbounded(value: Any, bounds: Mapping[str, float], unit: str, leaf: bool, path: Path = ()) -> typing.Iterator[Wrong]:
+def _unbounded(value: Any, bounds: Mapping[str, float], unit: str, leaf: bool, path: Path = ()) -> Iterator[Wrong]:
     """Every number in `value` that is not finite or out of bounds."""
     if isinstance(value, list | tuple):
         for place, item in enumerate(value):
@@ -117,8 +118,12 @@ def _unbounded(value: Any, bounds: Mapping[str, float], unit: str, leaf: bool, p
 
 def in_bounds(value: float, bounds: Mapping[str, float]) -> bool:
     """Whether a number keeps its bounds."""
-    return (value > bounds.get("gt", -math.inf) and value >= bounds.get("ge", -math.inf)
-            and value < bounds.get("lt", math.inf) and value <= bounds.get("le", math.inf))
+    return (
+        value > bounds.get("gt", -math.inf)
+        and value >= bounds.get("ge", -math.inf)
+        and value < bounds.get("lt", math.inf)
+        and value <= bounds.get("le", math.inf)
+    )
 
 
 def bounds_text(bounds: Mapping[str, float], unit: str = "") -> str:
@@ -142,25 +147,33 @@ def _most_precise(annotation: Any, value: Any, error: ValidationError, extra: st
     named = {"int_type": int, "float_type": float, "string_type": str, "bool_type": bool}
     if reason["type"] in named:
         return Wrong(best, f"must be {words(named[reason['type']])}, not {shown(inner)}")
-    return Wrong(best[:-1] if reason["type"] in ("missing", "too_long") else (),
-                 f"must be {words(annotation)}{extra}, not {shown(value)}")
+    return Wrong(
+        best[:-1] if reason["type"] in ("missing", "too_long") else (),
+        f"must be {words(annotation)}{extra}, not {shown(value)}",
+    )
 
 
 def _refusal(annotation: Any, value: Any, extra: str, error: ValidationError) -> str:
     sentence = f"must be {words(annotation)}{extra}, not {shown(value)}"
     if isinstance(value, list | tuple) and any(e["type"] in ("missing", "too_long") for e in error.errors()):
-        return f"must be {words(annotation)}, not {len(value)}"
+        return f"must be {words(annotation)}, not a list of {len(value)}"
     return sentence + ("." + near if isinstance(value, str) and (near := suggest(value, _literals(annotation))) else "")
 
 
-def _inside(loc: Sequence[int | str], value: Any) -> Path:
+def _inside(loc: Sequence[Any], value: Any) -> Path:
     """The pieces of a pydantic location that lead into the value; the tags of unions are left out."""
     path: list[int | str] = []
     for piece in loc:
-        if (isinstance(piece, int) and isinstance(value, list | tuple) and piece < len(value)
-                or isinstance(piece, str) and isinstance(value, Mapping) and piece in value):
+        if (
+            isinstance(piece, int)
+            and isinstance(value, list | tuple)
+            and piece < len(value)
+            or isinstance(piece, str)
+            and isinstance(value, Mapping)
+            and piece in value
+        ):
             path.append(piece)
-            value = value[piece]
+            value = _at(value, (piece,))
     return tuple(path)
 
 
@@ -180,11 +193,12 @@ def words(annotation: Any) -> str:
     """An annotation in plain English: a whole number, true or false, one of relu, tanh and sigmoid."""
     origin, options = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Literal:
-        names = [str(option) for option in options]
-        return names[0] if len(names) == 1 else f"one of {listing(names, most=30)}"
+        return _choice([str(option) for option in options])
     if origin in (typing.Union, types.UnionType):
-        some = [words(option) for option in options if option is not type(None)]
-        return " or ".join([*some, *(["null"] if type(None) in options else [])])
+        some, null = [option for option in options if option is not type(None)], type(None) in options
+        if null and len(some) == 1 and typing.get_origin(some[0]) is Literal:
+            return _choice([*map(str, typing.get_args(some[0])), "null"])
+        return " or ".join([*map(words, some), *(["null"] if null else [])])
     if origin in (tuple, list):
         if origin is list or options[-1] is Ellipsis:
             return f"a list of {_plural(options[0])}"
@@ -195,9 +209,18 @@ def words(annotation: Any) -> str:
     return named.get(annotation, "a value")
 
 
+def _choice(names: list[str]) -> str:
+    return f"{'one of ' if len(names) > 2 else ''}{listing(names, 'or', most=30)}"
+
+
 def _plural(annotation: Any) -> str:
     named = {int: "whole numbers", float: "numbers", str: "texts", bool: "true or false"}
     return named.get(annotation, "values")
+
+
+def shown_name(name: Any) -> str:
+    """A name in a sentence, in quotes and cut where it is very long."""
+    return shown(name).removeprefix("the text ")
 
 
 def shown(value: Any, most: int = 40) -> str:

@@ -9,7 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from synsim import catalogue
 from synsim.component import Component, Now, View
+from synsim.components.synapses.synapse import Synapse
+from synsim.initialisers import Array
 
 Arrays = dict[str, Any]
 
@@ -26,7 +29,7 @@ def starts(component: Component, batch: int, dtype: Any = jnp.float32, key: int 
         values[name] = jnp.broadcast_to(jnp.asarray(start, dtype), shape)
     if hasattr(component, "init"):
         values |= component.init(jax.random.key(key), batch, dtype)
-    return values
+    return component.conform(values)
 
 
 def unwired(component: Component, batch: int, dtype: Any = jnp.float32) -> Arrays:
@@ -82,3 +85,19 @@ def run(
     values |= {name: jnp.asarray(value, dtype) for name, value in (start or {}).items()}
     _, seen = jax.jit(lambda v, rows: jax.lax.scan(step, v, rows))(values, (jnp.arange(steps), keys, played))
     return {name: np.asarray(value) for name, value in seen.items()}
+
+
+def synapse(type_name: str, **flat: Any) -> Synapse:
+    """A synapse of a preset type from its flat settings: each goes to the part that owns it."""
+    preset = catalogue.types()[type_name]
+    settings = {**preset.defaults, **{preset.rename.get(name, name): value for name, value in flat.items()}}
+    if "g_conduct_factor" in settings:
+        settings["resist_scale"] = settings.pop("g_conduct_factor")
+    if "mask" in settings:
+        settings["mask"] = Array(array=jnp.asarray(settings["mask"]))
+    parts = {}
+    for role in ("connectivity", "dynamics", "rule"):
+        part = catalogue.parts(role)[getattr(preset, role)]
+        names = set(part.annotations()) & set(settings)
+        parts[role] = part(**{name: settings.pop(name) for name in names})
+    return Synapse(**parts, **settings)

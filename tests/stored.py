@@ -10,6 +10,7 @@ import numpy as np
 from synsim.store import Events, LabelLayout, Layout, RecordLayout, Trace, Trials, Writer
 
 STEPS, TRIALS, DT = 20, 6, 0.5  # steps of a trial, trials, ms
+ALL_STEPS = STEPS * TRIALS
 UNITS = np.arange(4)
 
 

@@ -108,6 +108,9 @@ class LIFCell(Component):
             surrogate=surrogate,
         )
 
+    def conform(self, values: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        return values | dict(v_thr=self.thr + values["thr_theta"]) if "v_thr" in values else values
+
     def reset(self, x: View, now: Now) -> dict[str, jax.Array]:
         return dict(v_thr=self.thr + x.thr_theta)  # thr_theta outlives reset, so the threshold must count it
 

@@ -107,6 +107,7 @@ def test_reset_keeps_theta_and_says_the_threshold_that_holds():
     values = starts(cell, 1) | {"thr_theta": jnp.full((1, 2), 3.0)}
     after = call(cell, "reset", values, {"j": jnp.zeros((1, 2))}, Now(0.0, 0, 1.0, jax.random.key(0)))
     np.testing.assert_array_equal(after["v_thr"], -49.0)
+    np.testing.assert_array_equal(cell.conform(values)["v_thr"], -49.0)  # where the start of thr_theta is written
 
 
 def test_one_spike_keeps_one_of_each_row_and_draws_it_evenly():

@@ -122,6 +122,7 @@ CELLS = [
 
 # --- traces -----------------------------------------------------------------------------------------------------
 
+
 def trace(name: str, batch: int = 3, **settings: Any) -> Case:
     settings = {"n_units": 8, "tau_tr": 15.0, "a_delta": 0.0, **settings}
     return Case(f"trace_{name}", "VarTrace", settings, {"inputs": (("spikes", 0.15), (8,))},
@@ -161,8 +162,8 @@ def prior(name: str, strength: float) -> dict[str, dict[str, Any]]:
 
 
 RATES = [
-    *(rate(name, batch=1 if name == "relu" else 3, settings=dict(act_fx=name), start={"z": (("normal", 0.5, 1.0), (1 if name == "relu" else 3, 9))})
-      for name in SMOOTH),
+    *(rate(name, settings=dict(act_fx=name), start={"z": (("normal", 0.5, 1.0), (3, 9))}) for name in SMOOTH),
+    rate("one_row", batch=1, settings=dict(act_fx="relu")),
     *(rate(name, settings=dict(act_fx=name)) for name in STEPS),
     rate("sine", settings=dict(act_fx="sine", tau_m=80.0), ours=dict(omega_0=30.0), theirs=dict(omega_0=30.0),
          inputs={"j": (("normal", 0.1, 0.5), (9,)), "j_td": (("normal", 0.2, 0.2), (9,))}, steps=50),

@@ -8,19 +8,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from stepping import run
+from stepping import run, synapse
 
 from synsim import catalogue
 from synsim.component import Component
 from synsim.components.synapses.presets import Preset
-from synsim.components.synapses.synapse import Synapse
-from synsim.initialisers import Array
 
 from .cases import CASES, INITIALISERS, Case, arrays_of, inputs_of, starts_of
 
@@ -71,28 +68,12 @@ def built(case: Case) -> Component:
     """The component of a case, from the flat settings of its type."""
     kind = catalogue.types()[case.component]
     settings = {**case.settings, **case.ours, **arrays_of(case)}
-    settings = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
-    if isinstance(kind, Preset):
-        return synapse(kind, settings)
-    return kind(**settings)
-
-
-def synapse(preset: Preset, flat: dict[str, Any]) -> Synapse:
-    """A synapse from a preset: each setting goes to the part that owns it."""
-    settings = {**preset.defaults, **{preset.rename.get(name, name): value for name, value in flat.items()}}
-    if "g_conduct_factor" in settings:
-        settings["resist_scale"] = settings.pop("g_conduct_factor")
     if "bias_init" in settings:
-        kind, value = settings["bias_init"]
-        settings["bias_init"] = catalogue.parts("initialiser")[kind](value=value)
-    if "mask" in settings:
-        settings["mask"] = Array(array=jnp.asarray(settings["mask"]))
-    parts = {}
-    for role in ("connectivity", "dynamics", "rule"):
-        part = catalogue.parts(role)[getattr(preset, role)]
-        names = set(part.annotations()) & set(settings)
-        parts[role] = part(**{name: settings.pop(name) for name in names})
-    return Synapse(**parts, **settings)
+        initialiser, value = settings["bias_init"]
+        settings["bias_init"] = catalogue.parts("initialiser")[initialiser](value=value)
+    if isinstance(kind, Preset):
+        return synapse(case.component, **settings)
+    return kind(**settings)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))

@@ -1,0 +1,274 @@
+"""The values of a config before they are checked: the text, the overrides put into it, `let` put in place.
+
+`--set PATH=VALUE` says with the same paths and the same YAML what the file could have said: `z.tau_m`, `run.dt`,
+`let.hid`, `seed`, `data.x.scale`, `record.z.v.every`, `phases.train.trials`; a leading `components.` is accepted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from synsim.config.yaml_source import MOST_DEPTH, MOST_NODES, Marked, read
+from synsim.faults import ConfigError, Fault, Mark, Marks, Path, dotted, listing, suggest
+from synsim.values import shown
+
+SECTIONS = ("name", "seed", "let", "run", "data", "components", "wires", "schedule", "record", "initial", "phases")
+"""The top-level keys of a config."""
+
+NOT_YET = ("sweep", "plugins", "extends", "launcher", "compression", "checkpoint")
+"""Keys that have a meaning in the design and that this version does not know."""
+
+_PAIRS = ("wires", "record", "initial")  # their keys hold a dot: wires.z.j
+_LET = re.compile(r"\$\{\s*([^{}]*?)\s*\}")
+
+
+class Document:
+    """Plain values with marks, open to change, and the faults found while changing them."""
+
+    def __init__(self, marked: Marked):
+        self.value: dict[str, Any] = marked.value
+        self.keys, self.values = dict(marked.keys), dict(marked.values)
+        self.faults: list[Fault] = []
+        self.warnings: list[Fault] = []
+        self.nodes = marked.nodes
+
+    @property
+    def marks(self) -> Marks:
+        """The places of all keys and values, as they are now."""
+        return Marks(self.keys, self.values)
+
+    def names(self, section: str) -> list[str]:
+        """The names in a section that is a mapping."""
+        found = self.value.get(section)
+        return list(found) if isinstance(found, Mapping) else []
+
+    # overrides ----------------------------------------------------------------------------------------------------
+
+    def override(self, argument: str) -> None:
+        """Put `PATH=VALUE` into the values. Faults point into the argument, counted from its first character."""
+        source = f"--set {argument if argument.isprintable() and len(argument) <= 120 else repr(argument)[1:100] + '…'}"
+        path, equals, text = argument.partition("=")
+        if not equals:
+            self.faults.append(Fault("an override is PATH=VALUE, as z.tau_m=20.", (), 1, len(argument) + 1, source))
+            return
+        given = self._value(text, len(path) + 1, source)
+        place = self._place(path, source)
+        if given is not None and place is not None:
+            self._put(*place, given, source)
+
+    def assign(self, path: str, given: Marked, source: str) -> None:
+        """Put a ready value in its place, as an option of the command line or a call in Python does."""
+        place = self._place(path, source)
+        if place is not None:
+            self._put(place[0], [1] * len(place[0]), given, source)
+
+    def _value(self, text: str, before: int, source: str) -> Marked | None:
+        try:
+            given = read(text, source)
+        except ConfigError as error:
+            for fault in error.faults:
+                moved = Mark(fault.line or 1, fault.column or 1).moved(before, source)
+                self.faults.append(Fault(fault.message, (), moved.line, moved.column, source))
+            return None
+        if not given.flow and isinstance(given.value, dict | list):
+            self.faults.append(
+                Fault("write lists and mappings in brackets here: [1, 2] or {a: 1}.", (), 1, before + 1, source)
+            )
+            return None
+        given.keys = {path: mark.moved(before, source) for path, mark in given.keys.items()}
+        given.values = {path: mark.moved(before, source) for path, mark in given.values.items()}
+        given.values.setdefault((), Mark(1, before + 1, source))  # an empty value is null
+        return given
+
+    def _place(self, text: str, source: str) -> tuple[Path, list[int]] | None:
+        """The path of an override in the values, and the column of each of its pieces."""
+        pieces, columns = text.split("."), []
+        at = 1
+        for piece in pieces:
+            columns.append(at)
+            at += len(piece) + 1
+            if not piece.strip() or len(pieces) > MOST_DEPTH // 2:
+                self.faults.append(
+                    Fault("an override is PATH=VALUE with a PATH as z.tau_m or run.dt.", (), 1, columns[-1], source)
+                )
+                return None
+        if pieces[0] == "components" and len(pieces) > 1:
+            pieces, columns = pieces[1:], columns[1:]
+            known = self.names("components")
+        elif pieces[0] in NOT_YET:
+            self.faults.append(Fault(f"{pieces[0]} does not exist yet.", (), 1, columns[0], source))
+            return None
+        elif pieces[0] in SECTIONS:
+            return self._in_section(pieces, columns, source)
+        else:
+            known = [*self.names("components"), *SECTIONS]
+        if pieces[0] not in self.names("components"):
+            self.faults.append(
+                Fault(f"there is no component {pieces[0]!r}.{self._near(pieces[0], known)}", (), 1, columns[0], source)
+            )
+            return None
+        return ("components", *_numbered(pieces)), [columns[0], *columns]
+
+    def _near(self, name: str, known: list[str]) -> str:
+        there_are = self.names("components")
+        return suggest(name, known) or (f" There are {listing(there_are)}." if there_are else "")
+
+    def _in_section(self, pieces: list[str], columns: list[int], source: str) -> tuple[Path, list[int]] | None:
+        section, rest = pieces[0], pieces[1:]
+        if section in ("data", "phases") and rest:
+            known = self.names(section) if section == "data" else self._phases()
+            if rest[0] not in known and not (section == "phases" and rest[0].isdigit()):
+                what = {"data": "data entry", "phases": "phase"}[section]
+                self.faults.append(
+                    Fault(f"there is no {what} {rest[0]!r}.{suggest(rest[0], known)}", (), 1, columns[1], source)
+                )
+                return None
+            if section == "phases":
+                number = known.index(rest[0]) if rest[0] in known else int(rest[0])
+                inner = rest[1:]
+                if len(inner) > 1 and inner[0] in ("wires", "set", "record"):
+                    inner, columns = [inner[0], ".".join(inner[1:])], [*columns[:4]]
+                return (section, number, *_numbered(inner)), columns
+        if section in _PAIRS and len(rest) > 1 and not self._is_entry(section, rest):
+            if rest[0] == "components":
+                rest, columns = rest[1:], [columns[0], *columns[2:]]
+            rest, columns = [".".join(rest[:2]), *rest[2:]], [*columns[:2], *columns[3:]]
+        return (section, *_numbered(rest)), columns
+
+    def _is_entry(self, section: str, rest: list[str]) -> bool:
+        return section == "record" and rest[0] in self.names("data") and rest[0] not in self.names("components")
+
+    def _phases(self) -> list[str]:
+        phases = self.value.get("phases")
+        if not isinstance(phases, list):
+            return []
+        return [str(phase.get("name")) if isinstance(phase, Mapping) else "" for phase in phases]
+
+    def _put(self, path: Path, columns: list[int], given: Marked, source: str) -> None:
+        inside: Any = self.value
+        for depth, (piece, column) in enumerate(zip(path, columns, strict=True)):
+            here, last = path[: depth + 1], depth == len(path) - 1
+            mark = Mark(1, column, source)
+            at: Any = piece
+            if isinstance(inside, list):
+                if not isinstance(piece, int) or not 0 <= piece < len(inside):
+                    self.faults.append(
+                        Fault(
+                            f"{dotted(path[:depth])} has {len(inside)} entries, counted from 0: "
+                            f"{piece!r} is none of them.",
+                            (),
+                            1,
+                            column,
+                            source,
+                        )
+                    )
+                    return
+            elif isinstance(inside, dict):
+                at = str(piece)
+                here = (*path[:depth], at)
+                if here not in self.keys:
+                    self.keys[here] = mark
+            else:
+                self.faults.append(
+                    Fault(
+                        f"{dotted(path[:depth])} is {shown(inside)}: there is nothing inside it to set.",
+                        (),
+                        1,
+                        column,
+                        source,
+                    )
+                )
+                return
+            if last:
+                inside[at] = given.value
+                self._replace_marks(here, given)
+            elif isinstance(inside, dict) and inside.get(at) is None:
+                inside[at] = {}
+                self.values[here] = mark
+                inside = inside[at]
+            else:
+                inside = inside[at]
+
+    def _replace_marks(self, path: Path, given: Marked) -> None:
+        for marks in (self.keys, self.values):
+            for old in [each for each in marks if len(each) > len(path) and each[: len(path)] == path]:
+                del marks[old]
+        self.keys.update({(*path, *inner): mark for inner, mark in given.keys.items()})
+        self.values.update({(*path, *inner): mark for inner, mark in given.values.items()})
+        self.nodes += given.nodes
+
+    # let ----------------------------------------------------------------------------------------------------------
+
+    def put_let_in_place(self) -> None:
+        """Replace every `${name}` by the value of that name under `let`, whose type it keeps."""
+        let = self.value.get("let")
+        if let is not None and not isinstance(let, Mapping):
+            self._at(("let",), f"let must be a mapping of names to values, not {shown(let)}.")
+            let = {}
+        let = dict(let or {})
+        for name, value in let.items():
+            if any(isinstance(text, str) and "${" in text for text in _scalars(value)):
+                self._at(("let", name), f"let.{name} cannot refer to another name: write its value out.")
+                let[name] = None
+        sizes = {name: sum(1 for _ in _scalars(value)) for name, value in let.items()}
+        used: set[str] = set()
+        self.value = {
+            key: value if key == "let" else self._filled(value, (key,), let, sizes, used)
+            for key, value in self.value.items()
+        }
+        for name in let:
+            if name not in used:
+                mark = self.keys.get(("let", name))
+                if mark is not None and (mark.source or "").startswith("--set"):
+                    known = [each for each in let if each != name]
+                    self._at(("let", name), f"no value refers to let.{name}.{suggest(name, known)}", at_key=True)
+                else:
+                    self.warnings.append(Fault(f"let.{name} is not used.", ("let", name), at_key=True))
+
+    def _filled(self, value: Any, path: Path, let: Mapping[str, Any], sizes: Mapping[str, int], used: set[str]) -> Any:
+        if isinstance(value, dict):
+            return {key: self._filled(item, (*path, key), let, sizes, used) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._filled(item, (*path, place), let, sizes, used) for place, item in enumerate(value)]
+        if not isinstance(value, str) or "${" not in value:
+            return value
+        match = _LET.fullmatch(value)
+        if match is None:
+            self._at(path, f"${{name}} stands for a whole value, not for a piece of one: {shown(value)}.")
+            return None
+        name = match.group(1).removeprefix("let.")
+        if name not in let:
+            there_are = suggest(name, let) or (f" let has {', '.join(let)}." if let else " There is no let.")
+            self._at(path, f"let has no name {name!r}.{there_are}")
+            return None
+        used.add(name)
+        self.nodes += sizes[name]
+        if self.nodes > MOST_NODES:
+            raise ConfigError(
+                self.marks.locate(Fault("with let put in place there are more than 100,000 values.", path))
+            )
+        mark = self.values.get(("let", name))
+        if mark is not None and (mark.source or "").startswith("--set"):
+            self.values[path] = mark  # what is wrong with it is wrong in the argument
+        return let[name]
+
+    def _at(self, path: Path, message: str, *, at_key: bool = False) -> None:
+        self.faults.append(Fault(message, path, at_key=at_key))
+
+
+def _numbered(pieces: Iterable[str]) -> Path:
+    """Pieces of a path; a number may be the place in a list."""
+    return tuple(int(piece) if piece.isascii() and piece.isdigit() and len(piece) < 7 else piece for piece in pieces)
+
+
+def _scalars(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _scalars(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _scalars(item)
+    else:
+        yield value

@@ -1,0 +1,224 @@
+"""The sections that say what there is: name, seed, run, data and components."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from synsim import catalogue, describe
+from synsim.config.checker import Checker
+from synsim.config.document import NOT_YET, SECTIONS
+from synsim.faults import Path, listing, suggest
+from synsim.spec import RunSettings, TopSettings, TypedSettings
+from synsim.values import shown, shown_name
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+DEVICE = re.compile(r"[a-z]+(:\d{1,4})?", re.ASCII)
+RESERVED = {*SECTIONS, "sweep", "plugins", "extends", "reset"}
+WINDOWS_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+
+REFERENCE_TYPES = (
+    "AdExCell AlphaSynapse ART2ASynapse BCMSynapse BernoulliErrorCell DeconvSynapse DoubleExpSynapse "
+    "EventSTDPSynapse ExpKernel ExponentialSynapse ExpSTDPSynapse FitzhughNagumoCell GerstnerHebbianSynapse "
+    "HebbianDeconvSynapse HebbianPatchedSynapse HodgkinHuxleyCell HopfieldSynapse IFCell InhibitorySTDPSynapse "
+    "IzhikevichCell LaplacianErrorCell LatencyCell LeakyNoiseCell LIFSRM MPSSynapse MSTDPETSynapse OjaTensorSynapse "
+    "PatchedSynapse PhasorCell QuadLIFCell RAFCell RAFSRM REINFORCESynapse RetinalGanglionCell RewardErrorCell "
+    "SLIFCell SOMSynapse SparseTensorSynapse StaticDeconvSynapse STDPSynapse STPDenseSynapse "
+    "TraceSTDPDeconvSynapse TTFSCell VectorQuantizeSynapse WTASCell"
+).split()
+"""Types of the reference that a model may be carried over with: they are refused by name until they exist."""
+
+EXAMPLES = {"component": "{type: LIFCell, n_units: 10, tau_m: 20}", "data entry": "{type: digits, part: images}"}
+
+HINTS = {
+    "batch_size": "the batch is run.batch, for the whole graph.",
+    "key": "everything random comes from the one seed at the top.",
+    "name": "its name is its key.",
+}
+"""Settings of the reference's constructors that a config says elsewhere."""
+
+
+def check_top(check: Checker) -> dict[str, Any]:
+    """name and seed; every section is known and is a mapping."""
+    rest = {key: value for key, value in check.value.items() if key not in NOT_YET}
+    for key in check.value:
+        if key in NOT_YET:
+            check.key_fault((key,), f"{key} does not exist yet: remove it.")
+    clean, wrongs = describe.check_settings(
+        describe.settings_of(TopSettings),
+        rest,
+        noun="key",
+        others=[key for key in SECTIONS if key not in ("name", "seed")],
+    )
+    check.wrongs((), wrongs)
+    name = clean.get("name")
+    if name is not None and not (RUN_NAME.fullmatch(name) and _portable(name)):
+        check.fault(
+            ("name",),
+            f"name names a folder, so it is up to 64 letters, digits, '.', '_' and '-', starts "
+            f"with a letter or digit and is no device of Windows, not {shown(name)}.",
+        )
+    of = {
+        "let": "names to values",
+        "run": "keys such as steps",
+        "data": "names to entries",
+        "components": "names to components",
+        "wires": "inlets to what they read",
+        "record": "compartments to settings",
+        "initial": "states to values",
+    }
+    for key, text in of.items():
+        if key != "let":  # `document` has looked at let
+            check.mapping(check.value.get(key), (key,), text)
+    check_names(check, "let", "value under let", check.section("let"))
+    return clean
+
+
+def check_run(check: Checker) -> dict[str, Any]:
+    """The settings of `run`."""
+    hints = {key: "it does not exist yet." for key in NOT_YET}
+    clean, wrongs = describe.check_settings(
+        describe.settings_of(RunSettings), check.section("run"), noun="key", hints=hints
+    )
+    if check.value.get("run") is None or isinstance(check.value["run"], dict):  # else that is what is wrong
+        check.wrongs(("run",), wrongs)
+    check_length(check, clean, ("run",))
+    device = clean.get("device", "auto")
+    if not DEVICE.fullmatch(device):
+        check.fault(
+            ("run", "device"),
+            f"run.device must be auto, cpu, gpu, tpu or one of several as cuda:1, not {shown(device)}.",
+        )
+    return clean
+
+
+def check_length(check: Checker, clean: Mapping[str, Any], base: Path) -> None:
+    if clean.get("trials") is not None and clean.get("epochs") is not None:
+        check.key_fault((*base, "epochs"), f"{check.called(base)} has both trials and epochs: write one of them.")
+
+
+def check_names(check: Checker, section: str, noun: str, written: Mapping[str, Any]) -> None:
+    """Names are words, mean nothing else, and differ in the crc32 that random keys are drawn from."""
+    taken: dict[int, str] = {}
+    for name in written:
+        path = (section, name)
+        if not NAME.fullmatch(name):
+            check.key_fault(
+                path,
+                f"{shown_name(name)} cannot name a {noun}: a name is up to 64 "
+                "letters, digits and '_', the first a letter.",
+            )
+        elif section != "let" and name in RESERVED:
+            check.key_fault(path, f"{name} is a word of the config itself: give the {noun} another name.")
+        else:
+            other = taken.setdefault(zlib.crc32(name.encode()), name)
+            if other != name:
+                check.key_fault(
+                    path,
+                    f"{name} and {other} have the same crc32, so their random numbers would be "
+                    "the same: rename one of them.",
+                )
+
+
+def check_components(check: Checker, written: Mapping[str, Any]) -> None:
+    """Types, settings, and with them the compartments and methods that the other sections may name."""
+    for name, each in written.items():
+        path = ("components", name)
+        type_name, rest = check_type(check, each, path, "component", catalogue.types())
+        if type_name is None:
+            continue
+        if type_name == catalogue.SYNAPSE:
+            rest = flattened(check, rest, path)
+        table = describe.settings(type_name, rest)
+        clean, wrongs = describe.check_settings(table, rest, hints=HINTS)
+        if type_name == catalogue.SYNAPSE and set(describe.part_types(type_name, rest)) != set(catalogue.SYNAPSE_PARTS):
+            # a part is not known, so whose settings the others are is not known either
+            check.wrongs(path, [wrong for wrong in wrongs if wrong.subject or not wrong.at_key])
+            continue
+        check.wrongs(path, wrongs)
+        same_place(check, path, rest, table)
+        check.components[name] = TypedSettings(type_name, clean)
+        check.compartments[name] = describe.compartments(type_name, clean)
+        check.methods[name] = describe.methods(type_name, clean)
+
+
+def check_data(check: Checker, written: Mapping[str, Any]) -> None:
+    """The entries of `data`."""
+    for name, each in written.items():
+        path = ("data", name)
+        type_name, rest = check_type(check, each, path, "data entry", catalogue.parts("data"))
+        if type_name is None:
+            continue
+        clean, wrongs = describe.check_settings(describe.data_settings(type_name), rest)
+        check.wrongs(path, wrongs)
+        check.data[name] = TypedSettings(type_name, clean)
+
+
+def check_type(
+    check: Checker, each: Any, path: Path, noun: str, known: Mapping[str, Any]
+) -> tuple[str | None, dict[str, Any]]:
+    """The type of a component or data entry, if it exists, and its other settings."""
+    if not isinstance(each, dict):
+        got = "nothing" if each is None else shown(each)
+        check.fault(
+            path, f"{check.called(path)} must be a mapping such as {EXAMPLES[noun]}, not {got}.", at_key=each is None
+        )
+        return None, {}
+    rest = {key: value for key, value in each.items() if key != "type"}
+    if "type" not in each:
+        check.key_fault(path, f"{check.called(path)} needs a type, as {EXAMPLES[noun]}.")
+        return None, rest
+    name = each["type"]
+    if isinstance(name, str) and name in known:
+        return name, rest
+    if isinstance(name, str) and name in REFERENCE_TYPES:
+        message = f"{name} does not exist yet."
+    elif isinstance(name, str) and (near := suggest(name, known)):
+        message = f"there is no {noun} type {shown_name(name)}.{near}"
+    elif noun == "data entry":
+        message = f"there is no {noun} type {shown_name(name)}. There are {listing(known)}."
+    else:
+        message = f"there is no {noun} type {shown_name(name)}. `synsim components` lists the {len(known)} there are."
+    check.fault((*path, "type"), message)
+    return None, rest
+
+
+def flattened(check: Checker, rest: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Settings written inside a part, `rule: {type: hebbian, eta: 0.1}`, as settings of the synapse."""
+    flat = dict(rest)
+    for kind in catalogue.SYNAPSE_PARTS:
+        part = rest.get(kind)
+        if not isinstance(part, dict):
+            continue
+        for key, value in part.items():
+            if key == "type":
+                continue
+            if key in flat:
+                check.key_fault(
+                    (*path, kind, key), f"{path[1]}.{key} is written twice, here and outside {kind}: write it once."
+                )
+                continue
+            flat[key] = value
+            check.move_marks((*path, kind, key), (*path, key))
+    return flat
+
+
+def same_place(check: Checker, path: Path, rest: Mapping[str, Any], table: Mapping[str, describe.Setting]) -> None:
+    """Whoever speaks of a setting by its first name finds where its other name is written."""
+    for name, setting in table.items():
+        for other in setting.also:
+            if other in rest and name not in rest:
+                check.move_marks((*path, other), (*path, name))
+
+
+def safe_name(stem: str) -> str:
+    """A file's stem as a run's name."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip("._-")[:64]
+    return name if RUN_NAME.fullmatch(name) and _portable(name) else "run"
+
+
+def _portable(name: str) -> bool:
+    return name.split(".")[0].lower() not in WINDOWS_DEVICES and not name.endswith(".")

@@ -1,0 +1,26 @@
+"""Common to all tests: helper modules beside this file are imported by name, and long tests have three sizes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def choose(quick: Any, ci: Any = None, full: Any = None) -> Any:
+    """The value for the size that SYNSIM_TEST_SCALE names; a larger one that is left out is the next smaller."""
+    sizes = {"quick": quick, "ci": quick if ci is None else ci}
+    sizes["full"] = sizes["ci"] if full is None else full
+    return sizes[os.environ.get("SYNSIM_TEST_SCALE", "quick")]
+
+
+@pytest.fixture(scope="session")
+def scale() -> Callable[..., Any]:
+    """`scale(quick=2, ci=5, full=20)`: how much of a long test to run."""
+    return choose
