@@ -14,12 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synsim.api import check, load, open, run
+    from synsim.faults import ConfigError, SynsimError
 
 __version__ = "0.1.0"
-__all__ = ["check", "load", "open", "run"]
+__all__ = ["ConfigError", "SynsimError", "check", "load", "open", "run"]
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("ConfigError", "SynsimError"):
+        from synsim import faults
+
+        return getattr(faults, name)
     if name in __all__:
         from synsim import api
 

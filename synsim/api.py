@@ -100,15 +100,12 @@ def _refuse_full_disk(it: RunPlan, directory: Path) -> None:
 
 def versions() -> dict[str, str]:
     """The versions that a result depends on."""
-    import h5py
-    import jax
-    import jaxlib
-    import numpy
+    from importlib.metadata import version
 
     import synsim
 
-    return {"synsim": synsim.__version__, "jax": jax.__version__, "jaxlib": jaxlib.__version__,
-            "numpy": numpy.__version__, "h5py": h5py.__version__, "python": platform.python_version()}
+    found = {name: version(name) for name in ("jax", "jaxlib", "numpy", "h5py")}
+    return {"synsim": synsim.__version__, **found, "python": platform.python_version()}
 
 
 def _provenance(began: float, outcome: Outcome) -> dict[str, Any]:

@@ -217,33 +217,33 @@ def check(
     from synsim.faults import ConfigError, render
 
     worst, documents = 0, []
-    for config in configs:
-        spec = None
-        try:
-            spec = _load(config, overrides)
-            from synsim import api
+    with _errors(debug):
+        for config in configs:
+            spec = None
+            try:
+                spec = _load(config, overrides)
+                from synsim import api
 
-            it = api.check(spec)
-        except ConfigError as error:
-            if debug:
-                raise
-            lines = spec.render(error) if spec is not None else render(error.faults)
-            worst = max(worst, error.exit_code)
-            documents.append({"config": config, "ok": False, "errors": lines})
-            for line in lines:
-                print(line, file=sys.stderr)
-            continue
-        _warn(spec)
-        if as_json:
-            documents.append({"config": config, "ok": True, "errors": [],
-                              "warnings": spec.render(spec.warnings, "warning"), **_plan_document(it),
-                              **({"resolved": spec.resolved()} if resolved else {})})
-        elif resolved:
-            import yaml
+                it = api.check(spec)
+            except ConfigError as error:
+                if debug:
+                    raise
+                lines = spec.render(error) if spec is not None else render(error.faults)
+                worst = max(worst, error.exit_code)
+                documents.append({"config": config, "ok": False, "errors": lines})
+                _say(lines)
+                continue
+            _warn(spec)
+            if as_json:
+                documents.append({"config": config, "ok": True, "errors": [],
+                                  "warnings": spec.render(spec.warnings, "warning"), **_plan_document(it),
+                                  **({"resolved": spec.resolved()} if resolved else {})})
+            elif resolved:
+                import yaml
 
-            print(yaml.safe_dump(spec.resolved(), sort_keys=False, allow_unicode=True, width=120), end="")
-        else:
-            _print_plan(it)
+                print(yaml.safe_dump(spec.resolved(), sort_keys=False, allow_unicode=True, width=120), end="")
+            else:
+                _print_plan(it)
     if as_json:
         print(json.dumps(documents[0] if len(configs) == 1 else documents, indent=1))
     raise typer.Exit(worst)

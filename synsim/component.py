@@ -199,7 +199,7 @@ class Component(Declaration, abstract=True):
     @classmethod
     def declared_methods(cls) -> tuple[str, ...]:
         """The methods that the class gives a schedule to name, besides `reset`."""
-        known = set(dir(Component)) | {"init", "reset", "problems"}
+        known = set(dir(Component)) | {"init", "reset"}
         return tuple(name for name in dir(cls)
                      if not name.startswith("_") and name not in known and callable(getattr(cls, name)))
 
@@ -211,6 +211,10 @@ class Component(Declaration, abstract=True):
     def conform(self, values: dict[str, Any]) -> dict[str, Any]:
         """Start values as the component allows them; a synapse takes away what its mask takes away."""
         return values
+
+    def problems(self) -> list[tuple[str, str]]:
+        """Settings that contradict each other: (setting, sentence) for each."""
+        return []
 
     def method(self, name: str) -> Any:
         """The method that a schedule calls `name`."""

@@ -21,7 +21,7 @@ class Flip(Corruption, type_name="flip"):
     p: float = static("Probability that a value is flipped.", ge=0, le=1)
 
     def apply(self, values: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        mirrored = (values.min() + values.max() - values).astype(values.dtype)
+        mirrored = (values.max() - values + values.min()).astype(values.dtype)
         return np.where(random.random(values.shape) < self.p, mirrored, values)
 
 

@@ -70,7 +70,7 @@ class _Problem(Exception):
 class Digits(Declaration, type_name="digits"):
     """1,797 handwritten digits of 8 x 8 pixels, 0 to 16, with their labels.
 
-    Source: Alpaydin & Kaynak 1998, UCI "Optical recognition of handwritten digits" (test part), as scikit-learn ships it.
+    Source: Alpaydin & Kaynak 1998, UCI "Optical recognition of handwritten digits", test part, as in scikit-learn.
     """
 
     part: Literal["images", "labels", "one_hot"] = static(

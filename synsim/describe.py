@@ -18,7 +18,7 @@ from typing import Any
 
 from synsim import catalogue
 from synsim.component import Compartment, Declaration
-from synsim.faults import listing, suggest
+from synsim.faults import listing, suggest, there_are
 from synsim.values import BadValue, Wrong, check_numbers, check_plain, shown, shown_name, words
 
 __all__ = [
@@ -289,7 +289,8 @@ def check_value(setting: Setting, value: Any) -> Any:
 
 
 def _check_part(setting: Setting, value: Any) -> Any:
-    known = choices(setting)
+    known, interface = choices(setting), setting.declares
+    assert interface is not None
     if value is None and setting.optional:
         return None
     if setting.name in catalogue.SYNAPSE_PARTS:  # its settings are settings of the synapse: checked there
@@ -300,20 +301,19 @@ def _check_part(setting: Setting, value: Any) -> Any:
         raise BadValue([Wrong(path, _must_be_one_of(setting.name, known, name))])
     if "constant" in known and isinstance(value, int | float):
         return check_plain(float, value, {}, "", True)
-    if setting.declares is not None and not setting.declares.is_abstract and isinstance(value, Mapping):
-        clean = _check_typed({"type": setting.declares.type_name, **value}, known, setting.name)
+    if not interface.is_abstract and isinstance(value, Mapping):
+        clean = _check_typed({"type": interface.type_name, **value}, known, setting.name)
         return {name: kept for name, kept in clean.items() if name != "type"}  # there is no choice to be named
     if not isinstance(value, Mapping):
         numbers = "a number or " if "constant" in known else ""
-        example = _example(known, setting.declares)
+        example = _example(known, typed=interface.is_abstract)
         raise BadValue([Wrong((), f"must be {numbers}a mapping such as {example}, not {shown(value)}")])
-    assert setting.declares is not None
-    return _check_typed(value, known, catalogue.kind_of(setting.declares))
+    return _check_typed(value, known, catalogue.kind_of(interface))
 
 
 def _check_typed(value: Mapping[str, Any], known: Mapping[str, type], noun: str) -> dict[str, Any]:
     if "type" not in value:
-        raise BadValue([Wrong((), f"needs a type: one of {listing(known)}")])
+        raise BadValue([Wrong((), f"needs a type, as {_example(known)}")])
     name = value["type"]
     if not isinstance(name, str) or name not in known:
         raise BadValue([Wrong(("type",), _must_be_one_of(noun, known, name))])
@@ -327,20 +327,18 @@ def _check_typed(value: Mapping[str, Any], known: Mapping[str, type], noun: str)
 def _must_be_one_of(noun: str, known: Iterable[str], name: Any) -> str:
     known = list(known)
     near = suggest(name, known) if isinstance(name, str) else ""
-    return f"must name {_article(noun)} {noun} that exists, not {shown_name(name)}." + (
-        near or f" There are {listing(known)}."
-    )
+    return f"must name {_article(noun)} {noun} that exists, not {shown_name(name)}." + (near or there_are(known))
 
 
 def _article(noun: str) -> str:
     return "an" if noun[0] in "aeiou" else "a"
 
 
-def _example(known: Mapping[str, type]) -> str:
-    name = "uniform" if "uniform" in known else next(iter(known), "")
-    table = settings_of(known[name]) if name else {}
-    inner = ", ".join(["type: " + name, *(f"{key}: …" for key in table)][:3])
-    return "{" + inner + "}"
+def _example(known: Mapping[str, type[Declaration]], *, typed: bool = True) -> str:
+    name = "uniform" if "uniform" in known else next(iter(known))
+    own = [key for key in settings_of(known[name]) if key in vars(known[name]).get("__annotations__", {})]
+    start = [f"type: {name}"] if typed else []
+    return "{" + ", ".join([*start, *(f"{key}: …" for key in own[:2])]) + "}"
 
 
 def plain(value: Any) -> Any:
@@ -377,7 +375,8 @@ def card(type_name: str) -> dict[str, Any]:
     if parts:
         told = [_told(part) for part in parts.values()]
         body = "\n".join(text for text in (body, *(text for _, text, _ in told)) if text)
-        source = source or "; ".join(text.rstrip(".") for _, _, text in told if text)
+        source = source or "; ".join(text.rstrip(".") for _, _, text in told
+                                     if text and not text.startswith("none"))
     return {
         "type": type_name,
         "family": family,

@@ -164,6 +164,14 @@ def listing(names: Iterable[str], last: str = "and", *, most: int = 12) -> str:
     return f"{', '.join(shown[:-1])} {last} {shown[-1]}" if len(shown) > 1 else shown[0]
 
 
+def there_are(names: Iterable[str]) -> str:
+    """` There is z.` or ` There are x and z.`, to stand after a sentence about a name that is not there."""
+    shown = list(names)
+    if not shown:
+        return ""
+    return f" There {'is' if len(shown) == 1 else 'are'} {listing(shown)}."
+
+
 def in_order(faults: Iterable[Fault]) -> list[Fault]:
     """Each fault once: those of the text by line and column, then those of arguments, then those without a place."""
 

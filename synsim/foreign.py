@@ -49,9 +49,8 @@ def _resolve(file: h5py.File, key: str, hops: int = 0) -> h5py.Dataset:
     for number, piece in enumerate(pieces):
         if not isinstance(at, h5py.Group) or piece not in at.keys():
             here = sorted(at.keys()) if isinstance(at, h5py.Group) else []
-            raise ValueError(
-                f"there is no {key!r} in it.{suggest(piece, here)} In {at.name} there are: {', '.join(here[:12]) or 'no others'}"
-            )
+            there = ", ".join(here[:12]) or "no others"
+            raise ValueError(f"there is no {key!r} in it.{suggest(piece, here)} In {at.name} there are: {there}")
         link = at.get(piece, getlink=True)
         if isinstance(link, h5py.ExternalLink):
             raise ValueError(f"{key} leads into another file; name that file instead")

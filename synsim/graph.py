@@ -132,11 +132,17 @@ def build(spec: Spec, given: Build) -> tuple[Graph, ...]:
         raise ConfigError(faults)
     parts = _fit_synapses(spec, given, parts)
     _refuse_giants(parts, batch, dtype, given.budget)
-    parts = {name: _with_structure(spec, given, name, part, dtype) for name, part in parts.items()}
+    faults += _impossible(spec, parts)
     starts = {}
     for path, value in spec.initial.items():
         component, compartment = path.split(".")
-        starts[path] = _start(spec, given, parts[component], compartment, path, value, dtype)
+        try:
+            starts[path] = _start(spec, given, parts[component], compartment, path, value, dtype)
+        except ConfigError as error:
+            faults += error.faults
+    if faults:
+        raise ConfigError(faults)
+    parts = {name: _with_structure(spec, name, part, dtype) for name, part in parts.items()}
 
     phases = spec.phases or (None,)
     wirings = [_phase_wires(spec, phase) for phase in phases]
@@ -259,6 +265,10 @@ def _per_unit(spec: Spec, name: str, part: Component, dtype: str) -> Component:
         per = field.metadata.get("per")
         shape = part.sizes().get(per, ()) if per else ()
         if isinstance(value, Initialiser):
+            misfits = _misfits(value, shape, ("components", name, field.name))
+            if misfits:
+                faults += misfits
+                continue
             key = structure_key(spec.seed, name, field.name)
             value = np.asarray(value.draw(jax.random.key(key), shape, dtype))
         elif np.ndim(value):
@@ -271,6 +281,30 @@ def _per_unit(spec: Spec, name: str, part: Component, dtype: str) -> Component:
     if faults:
         raise ConfigError(faults)
     return dataclasses.replace(part, **changed)
+
+
+def _misfits(initialiser: Initialiser, shape: Shape, path: tuple) -> list[Fault]:
+    """What of an initialiser's settings does not go with the shape it has to fill."""
+    return [Fault(f"{setting} {sentence}" if setting else sentence, (*path, setting) if setting else path)
+            for setting, sentence in initialiser.misfits(shape)]
+
+
+def _impossible(spec: Spec, parts: Mapping[str, Component]) -> list[Fault]:
+    """Settings that are each right and together wrong: start values that do not fit, and what components say."""
+    faults = []
+    for name, part in parts.items():
+        for setting, sentence in part.problems():
+            faults.append(Fault(f"{name}: {sentence}", ("components", name, setting)))
+        if not hasattr(part, "connectivity"):
+            continue
+        public = {setting.field: shown for shown, setting in
+                  describe.settings(spec.components[name].type, spec.components[name].settings).items()}
+        sizes = part.sizes()
+        for field, size in (("weight_init", "weight"), ("bias_init", "bias"), ("mask", "weight")):
+            initialiser = getattr(part, field)
+            if initialiser is not None:
+                faults += _misfits(initialiser, sizes[size], ("components", name, public[field]))
+    return faults
 
 
 def structure_key(seed: int, component: str, what: str) -> int:
@@ -348,20 +382,13 @@ def _refuse_giants(parts: Mapping[str, Component], batch: int, dtype: str, budge
                                 ("components", name))
 
 
-def _with_structure(spec: Spec, given: Build, name: str, part: Component, dtype: str) -> Component:
+def _with_structure(spec: Spec, name: str, part: Component, dtype: str) -> Component:
     """The mask of a synapse as an array, p_conn drawn on the host and folded in; what is drawn changes no program."""
-    del given
     if not hasattr(part, "connectivity"):
         return part
     shape, mask = part.connectivity.weight_shape, None
     if part.mask is not None:
-        try:
-            mask = np.asarray(part.mask.draw(jax.random.key(structure_key(spec.seed, name, "mask")), shape, dtype))
-        except (ValueError, TypeError):
-            mask = None
-        if mask is None or mask.shape != shape:
-            raise ConfigError(Fault(f"the mask of {name} does not fit its weights, whose shape is {list(shape)}",
-                                    ("components", name)))
+        mask = np.asarray(part.mask.draw(jax.random.key(structure_key(spec.seed, name, "mask")), shape, dtype))
     if part.p_conn < 1.0:
         words = [spec.seed, zlib.crc32(name.encode()), zlib.crc32(b"p_conn")]
         drawn = np.random.Generator(np.random.Philox(np.random.SeedSequence(words))).random(shape) < part.p_conn
@@ -379,6 +406,10 @@ def _start(spec: Spec, given: Build, part: Component, compartment: str, path: st
         if np.shape(start.array) not in shapes:
             raise ConfigError(Fault(f"{path} has shape {list(shape)}, but what it starts at has shape "
                                     f"{list(np.shape(start.array))}", ("initial", path)))
+    else:
+        misfits = _misfits(start, (spec.run.batch, *shape) if what.batch else shape, ("initial", path))
+        if misfits:
+            raise ConfigError(misfits)
     return start
 
 

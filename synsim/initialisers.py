@@ -235,4 +235,4 @@ def _without_fan_in(name: str, shape: Shape) -> list[tuple[str, str]]:
 
 def _loaded(source: Initialiser, array: Any) -> Array:
     common = ("amin", "amax", "lower_triangle", "upper_triangle", "hollow", "eye", "row_mask", "col_mask")
-    return Array(array=array, **{name: getattr(source, name) for name in common})
+    return Array(**{"array": array, **{name: getattr(source, name) for name in common}})

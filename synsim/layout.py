@@ -127,9 +127,7 @@ class Layout:
         `rows` gives for each record its rows (for events the number of spikes expected), `states` the bytes of the
         initial and the final states together and `arrays` how many they are.
         """
-        it = plan(self, rows, trials)
-        held = sum(column.nbytes for column in it.columns.values())
-        return held + states + 2500 + HEADER_BYTES * (len(it.columns) + len(it.groups) + 2 * arrays)
+        return plan(self, rows, trials).nbytes + states + HEADER_BYTES * 2 * arrays
 
 
 HEADER_BYTES = 550  # that HDF5 needs for a dataset or a group with its attributes and scales, measured
@@ -205,18 +203,25 @@ class Plan:
     columns: dict[str, Column] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def nbytes(self) -> int:
+        """About how large the file will be."""
+        held = sum(column.nbytes for column in self.columns.values())
+        return held + 2500 + HEADER_BYTES * (len(self.columns) + len(self.groups))
+
 
 def plan(
     layout: Layout,
     rows: Mapping[str, int],
     trials: int,
     *,
+    steps: int = 0,
     begins: Mapping[str, float] | None = None,
     initial: States | None = None,
     final: States | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """The file of a run with so many rows in each record; `begins` is the time of each record's first row."""
+    """The file of a run of so many steps and rows; `begins` is the time of each record's first row."""
     it = Plan()
     it.groups["/"] = {
         "magic": np.uint32(0x0A7A),
@@ -226,6 +231,7 @@ def plan(
         "name": layout.name,
         "dt": float(layout.dt),
         "batch": layout.batch,
+        "steps": steps,
         **layout.attrs,
     }
     it.groups["/provenance"] = dict(provenance or {})

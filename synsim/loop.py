@@ -347,12 +347,13 @@ def simulate(it: RunPlan, sink: Sink, *, stop: Callable[[], bool] = lambda: Fals
     try:
         carry = programs[0].call(engine.start_carry, ())
         sink.initial(described(it.phases[0].graph, carry.state, learned=True))
-        readouts, lengths = {}, {}
+        readouts, lengths, rate = {}, {}, 0.0
         for phase, program in zip(it.phases, programs, strict=True):
             if phase.index:
                 carry = carry._replace(state=program.call(engine.begin_phase, (), carry.state))
-            carry, length = _Phase(it, phase, program, saving, stop, progress, began, chunk).run(carry)
-            lengths[phase.name] = length
+            part = _Phase(it, phase, program, saving, stop, progress, began)
+            carry = part.run(carry, chunk, rate)
+            lengths[phase.name], rate = part.length, part.rate
             readouts[phase.name] = _readouts(phase, carry.state)
         saving.settle()
         return Outcome(carry.state, readouts, time.perf_counter() - began,
@@ -365,16 +366,18 @@ class _Phase:
     """The loop over one phase: the next piece is under way on the device before the last one is looked at."""
 
     def __init__(self, it: RunPlan, phase: PhasePlan, program: Programs, saving: _Saving, stop: Callable[[], bool],
-                 progress: Callable[[Progress], None], began: float, chunk: int | None):
+                 progress: Callable[[Progress], None], began: float):
         self.it, self.phase, self.program, self.saving, self.stop = it, phase, program, saving, stop
-        self.progress, self.began, self.chunk = progress, began, chunk
+        self.progress, self.began = progress, began
         self.rate = 0.0
         self.finished = 0.0  # when the last piece was
+        self.length = 0  # of a chunk, in steps
 
-    def run(self, carry: Carry) -> tuple[Carry, int]:
+    def run(self, carry: Carry, chunk: int | None, rate: float) -> Carry:
+        """The carry after the phase. `chunk` fixes the chunk's length; `rate` (steps a second) helps to guess it."""
         phase, steps = self.phase, self.phase.graph.steps
-        length = self.chunk or first_length(phase)
-        settled = self.chunk is not None or length >= phase.steps
+        length = chunk or (fitted(phase, int(rate * CHUNK_SECONDS)) if rate else first_length(phase))
+        settled = chunk is not None or length >= phase.steps
         trial = k = 0
         waiting: tuple[Piece, Carry, Carry, Any, float] | None = None
         while trial < phase.trials or waiting:
@@ -403,7 +406,8 @@ class _Phase:
                     if waiting is not None:
                         self._finish(*waiting)
                     self._halt(trial, k)
-        return carry, length
+        self.length = length
+        return carry
 
     def _dispatch(self, piece: Piece, carry: Carry) -> tuple[Carry, Any]:
         phase, program, steps = self.phase, self.program, self.phase.graph.steps

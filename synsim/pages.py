@@ -83,7 +83,7 @@ def plan_lines(it: RunPlan) -> Iterator[str]:
             words = ["reset all" if when == "start" and _resets_all(calls, about["components"]) else " ".join(calls)]
             yield from _wrapped(f"  {when:<6}", words[0] or "-")
         yield "  wires"
-        yield from _table([(inlet, "<-", wire) for inlet, wire in phase["wires"].items()], indent="    ")
+        yield from _table([(inlet, "<-", str(wire)) for inlet, wire in phase["wires"].items()], indent="    ")
         if phase["unwired"]:
             yield from _wrapped("  unwired (they read their default)  ", " ".join(phase["unwired"]))
     if about["records"]:

@@ -245,6 +245,14 @@ class Run:
         return str(self.attrs["name"])
 
     @property
+    def steps(self) -> int:
+        """Steps that are saved, of all trials and phases together."""
+        if self._segments:
+            match = SEGMENT.fullmatch(self._segments[-1].name)
+            return int(match[2]) if match else 0
+        return int(self.attrs.get("steps", 0))
+
+    @property
     def seed(self) -> int | None:
         return int(self.attrs["seed"]) if "seed" in self.attrs else None
 

@@ -428,18 +428,17 @@ class Writer:
             self.layout,
             rows,
             segments.rows.get("/trials/phase", 0),
+            steps=self.saved,
             begins=begins,
             initial=self._initial,
             final=final,
             provenance=provenance,
         )
-        size = sum(column.nbytes + 4096 for column in it.columns.values())
-        space = os.fstatvfs(self._folder)
-        if size > space.f_bavail * space.f_frsize:
-            raise StoreError(
-                f"cannot merge into {self.target}: it needs {size / 1e6:.0f} MB and "
-                f"{space.f_bavail * space.f_frsize / 1e6:.0f} MB are free; {self._safe()}"
-            )
+        size, space = it.nbytes, os.fstatvfs(self._folder)
+        free = space.f_bavail * space.f_frsize
+        if size > free:
+            needs = f"it needs {size / 1e3:,.0f} kB and {free / 1e3:,.0f} kB are free"
+            raise StoreError(f"cannot save {self.target}: {needs}; {self._safe()}")
         with atomic_file(self._folder, self.target.name) as (fd, temporary):
             if size <= IN_MEMORY:
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -296,11 +296,12 @@ def test_damaged_and_foreign_files_are_one_clear_line(tmp_path: Path) -> None:
     assert "steps 10 to 20 is missing" in refusal(tmp_path / "cut")
 
 
-def test_a_flipped_bit_is_never_another_number(tmp_path: Path) -> None:
+def test_a_flipped_bit_is_never_another_number(tmp_path: Path, scale: Callable[..., Any]) -> None:
     """Checksums of data and of structure: damage is an error, or touches words only."""
     path = write(tmp_path / "small", (50,))
     script = tmp_path / "flip.py"
-    script.write_text(textwrap.dedent("""
+    script.write_text(
+        textwrap.dedent("""
         import sys
         import numpy as np
         from synsim.faults import StoreError
@@ -325,11 +326,12 @@ def test_a_flipped_bit_is_never_another_number(tmp_path: Path) -> None:
                 assert "\\n" not in str(error)
                 errors += 1
         print(errors)
-    """))
-    many = {"quick": 60, "ci": 200, "full": 1000}[os.environ.get("SYNSIM_TEST_SCALE", "quick")]
+    """)
+    )
+    many = scale(quick=60, ci=200, full=1000)
     here = str(Path(__file__).parent)
-    done = subprocess.run([sys.executable, str(script), here, str(path), str(many), "1"], capture_output=True, text=True,
-                          env=environment())  # fmt: skip
+    command = [sys.executable, str(script), here, str(path), str(many), "1"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment())
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout) > many // 4
 
@@ -492,8 +494,8 @@ def check_saved(folder: Path, output: str) -> None:
         np.testing.assert_array_equal(run.initial("W", "weights"), states()["W"]["weights"][0])
 
 
-def test_a_killed_writer_loses_nothing_it_reported(tmp_path: Path) -> None:
-    kills = {"quick": 8, "ci": 24, "full": 100}[os.environ.get("SYNSIM_TEST_SCALE", "quick")]
+def test_a_killed_writer_loses_nothing_it_reported(tmp_path: Path, scale: Callable[..., Any]) -> None:
+    kills = scale(quick=8, ci=24, full=100)
     random, reached = np.random.default_rng(3), []
     for number in range(kills):
         folder = tmp_path / f"run{number}" / "small"
@@ -536,7 +538,7 @@ def test_files_may_not_grow(tmp_path: Path, size: int, in_memory: int) -> None:
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=320k", "none", str(place)], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(place)], capture_output=True)
     if os.geteuid() != 0 or mounted.returncode != 0:
         pytest.skip("may not mount a small disk here")
     yield place
@@ -546,7 +548,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("in_memory", [store.IN_MEMORY, 0])
 def test_a_full_disk(tiny_disk: Path, in_memory: int) -> None:
     outcomes = set()
-    for filled in (0, 30, 50, 70, 100, 200, 300):
+    for filled in (0, 124, 280, 470):
         folder = tiny_disk / f"run{filled}" / "small"
         ballast = tiny_disk / "ballast"
         ballast.write_bytes(bytes(filled << 10))

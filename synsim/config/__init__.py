@@ -84,7 +84,7 @@ def _checked(document: Document, fallback: str, text: str, filename: str, direct
         check.fault(("components",), f"components is {what}: a config needs at least one component.")
     check_names(check, "components", "component", components)
     check_names(check, "data", "data entry", data)
-    check.written_components, check.written_data = list(components), list(data)
+    check.written_components, check.written_data = components, data
     if not components:
         check.finish()
     check_components(check, components)

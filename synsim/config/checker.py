@@ -7,7 +7,7 @@ from typing import Any
 
 from synsim.component import Compartment
 from synsim.config.document import Document
-from synsim.faults import ConfigError, Fault, Path, dotted, in_order, listing, suggest
+from synsim.faults import ConfigError, Fault, Path, dotted, in_order, listing, suggest, there_are
 from synsim.spec import TypedSettings
 from synsim.values import Wrong, shown, shown_name
 
@@ -25,8 +25,8 @@ class Checker:
         self.compartments: dict[str, Mapping[str, Compartment]] = {}
         self.methods: dict[str, tuple[str, ...]] = {}
         self.data: dict[str, TypedSettings] = {}
-        self.written_components: list[str] = []
-        self.written_data: list[str] = []
+        self.written_components: Mapping[str, Any] = {}
+        self.written_data: Mapping[str, Any] = {}
 
     def finish(self) -> None:
         """Raise what was found; a place that is wrong already is not said to be wrong twice."""
@@ -110,13 +110,13 @@ class Checker:
     def no_component(self, name: str, *others: str) -> str:
         """What to say about a component that is not there."""
         near = suggest(name, [*self.written_components, *others])
-        return f"there is no component {shown_name(name)}.{near or f' There are {listing(self.written_components)}.'}"
+        return f"there is no component {shown_name(name)}.{near or there_are(self.written_components)}"
 
     def of_kind(self, component: str, kinds: tuple[str, ...]) -> list[str]:
         return [name for name, each in self.compartments.get(component, {}).items() if each.kind in kinds]
 
     def entries(self) -> str:
-        return f" There are {listing(self.written_data)}." if self.written_data else " There is no data."
+        return there_are(self.written_data) or " There is no data."
 
     def compartment(
         self, text: str, path: Path, kinds: tuple[str, ...], rule: str, *, at_key: bool = False, at: int | None = None

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from synsim.config.yaml_source import MOST_DEPTH, MOST_NODES, Marked, read
-from synsim.faults import ConfigError, Fault, Mark, Marks, Path, dotted, listing, suggest
+from synsim.faults import ConfigError, Fault, Mark, Marks, Path, dotted, listing, suggest, there_are
 from synsim.values import shown
 
 SECTIONS = ("name", "seed", "let", "run", "data", "components", "wires", "schedule", "record", "initial", "phases")
@@ -33,11 +33,17 @@ class Document:
         self.faults: list[Fault] = []
         self.warnings: list[Fault] = []
         self.nodes = marked.nodes
+        self.source = marked.values[()].source if () in marked.values else None
 
     @property
     def marks(self) -> Marks:
         """The places of all keys and values, as they are now."""
         return Marks(self.keys, self.values)
+
+    def source_of(self, path: Path) -> str | None:
+        """What a value was read from: the text, or an argument."""
+        mark = self.values.get(path)
+        return self.source if mark is None else mark.source
 
     def names(self, section: str) -> list[str]:
         """The names in a section that is a mapping."""
@@ -105,37 +111,44 @@ class Document:
         else:
             known = [*self.names("components"), *SECTIONS]
         if pieces[0] not in self.names("components"):
-            self.faults.append(
-                Fault(f"there is no component {pieces[0]!r}.{self._near(pieces[0], known)}", (), 1, columns[0], source)
-            )
+            near = suggest(pieces[0], known) or there_are(self.names("components"))
+            self.faults.append(Fault(f"there is no component {pieces[0]!r}.{near}", (), 1, columns[0], source))
             return None
         return ("components", *_numbered(pieces)), [columns[0], *columns]
-
-    def _near(self, name: str, known: list[str]) -> str:
-        there_are = self.names("components")
-        return suggest(name, known) or (f" There are {listing(there_are)}." if there_are else "")
 
     def _in_section(self, pieces: list[str], columns: list[int], source: str) -> tuple[Path, list[int]] | None:
         section, rest = pieces[0], pieces[1:]
         if section in ("data", "phases") and rest:
             known = self.names(section) if section == "data" else self._phases()
-            if rest[0] not in known and not (section == "phases" and rest[0].isdigit()):
+            if rest[0] not in known and not (section == "phases" and isinstance(_number(rest[0]), int)):
                 what = {"data": "data entry", "phases": "phase"}[section]
                 self.faults.append(
                     Fault(f"there is no {what} {rest[0]!r}.{suggest(rest[0], known)}", (), 1, columns[1], source)
                 )
                 return None
             if section == "phases":
-                number = known.index(rest[0]) if rest[0] in known else int(rest[0])
+                number = known.index(rest[0]) if rest[0] in known else _number(rest[0])
                 inner = rest[1:]
                 if len(inner) > 1 and inner[0] in ("wires", "set", "record"):
-                    inner, columns = [inner[0], ".".join(inner[1:])], [*columns[:4]]
+                    there = self._at_path(("phases", number, inner[0]))
+                    inner, columns = [inner[0], _spelled(there, ".".join(inner[1:]))], columns[:4]
                 return (section, number, *_numbered(inner)), columns
         if section in _PAIRS and len(rest) > 1 and not self._is_entry(section, rest):
             if rest[0] == "components":
                 rest, columns = rest[1:], [columns[0], *columns[2:]]
-            rest, columns = [".".join(rest[:2]), *rest[2:]], [*columns[:2], *columns[3:]]
+            key = _spelled(self.value.get(section), ".".join(rest[:2]))
+            rest, columns = [key, *rest[2:]], [*columns[:2], *columns[3:]]
         return (section, *_numbered(rest)), columns
+
+    def _at_path(self, path: Path) -> Any:
+        """The value at a path, or None."""
+        inside: Any = self.value
+        for piece in path:
+            try:
+                inside = inside[piece]
+            except (LookupError, TypeError):
+                return None
+        return inside
 
     def _is_entry(self, section: str, rest: list[str]) -> bool:
         return section == "record" and rest[0] in self.names("data") and rest[0] not in self.names("components")
@@ -240,8 +253,8 @@ class Document:
             return None
         name = match.group(1).removeprefix("let.")
         if name not in let:
-            there_are = suggest(name, let) or (f" let has {', '.join(let)}." if let else " There is no let.")
-            self._at(path, f"let has no name {name!r}.{there_are}")
+            near = suggest(name, let) or (f" It has {listing(let)}." if let else "")
+            self._at(path, f"let has no name {name!r}.{near}")
             return None
         used.add(name)
         self.nodes += sizes[name]
@@ -260,7 +273,17 @@ class Document:
 
 def _numbered(pieces: Iterable[str]) -> Path:
     """Pieces of a path; a number may be the place in a list."""
-    return tuple(int(piece) if piece.isascii() and piece.isdigit() and len(piece) < 7 else piece for piece in pieces)
+    return tuple(_number(piece) for piece in pieces)
+
+
+def _number(piece: str) -> int | str:
+    return int(piece) if piece.isascii() and piece.isdigit() and len(piece) < 7 else piece
+
+
+def _spelled(there: Any, key: str) -> str:
+    """The key as the text spells it: with a leading `components.`, or without."""
+    other = f"components.{key}"
+    return other if isinstance(there, Mapping) and key not in there and other in there else key
 
 
 def _scalars(value: Any) -> Iterable[Any]:

@@ -120,11 +120,14 @@ def check_set(check: Checker, written: Mapping[str, Any], base: Path) -> dict[st
         elif setting.role != "param":
             check.key_fault(path, f"{component}.{name} shapes the program, so it is the same in every phase.")
         else:
+            target = f"{component}.{setting.name}"
+            if target in values and check.document.source_of(path) == check.document.source:
+                check.key_fault(path, f"{target} is set twice: write it once.")
             try:
-                values[f"{component}.{setting.name}"] = describe.check_value(setting, value)
+                values[target] = describe.check_value(setting, value)
             except describe.BadValue as bad:
                 check.wrongs(path, bad.wrongs)
-            check.move_marks(path, (*base, f"{component}.{setting.name}"))
+            check.move_marks(path, (*base, target))
     return values
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from synsim import catalogue, describe
 from synsim.config.checker import Checker
 from synsim.config.document import NOT_YET, SECTIONS
-from synsim.faults import Path, listing, suggest
+from synsim.faults import Path, suggest, there_are
 from synsim.spec import RunSettings, TopSettings, TypedSettings
 from synsim.values import shown, shown_name
 
@@ -133,6 +133,7 @@ def check_components(check: Checker, written: Mapping[str, Any]) -> None:
         if type_name == catalogue.SYNAPSE:
             rest = flattened(check, rest, path)
         table = describe.settings(type_name, rest)
+        drop_overridden(check, rest, path, table)
         clean, wrongs = describe.check_settings(table, rest, hints=HINTS)
         if type_name == catalogue.SYNAPSE and set(describe.part_types(type_name, rest)) != set(catalogue.SYNAPSE_PARTS):
             # a part is not known, so whose settings the others are is not known either
@@ -179,9 +180,9 @@ def check_type(
     elif isinstance(name, str) and (near := suggest(name, known)):
         message = f"there is no {noun} type {shown_name(name)}.{near}"
     elif noun == "data entry":
-        message = f"there is no {noun} type {shown_name(name)}. There are {listing(known)}."
+        message = f"there is no {noun} type {shown_name(name)}.{there_are(known)}"
     else:
-        message = f"there is no {noun} type {shown_name(name)}. `synsim components` lists the {len(known)} there are."
+        message = f"there is no {noun} type {shown_name(name)}. `synsim components` lists those there are."
     check.fault((*path, "type"), message)
     return None, rest
 
@@ -204,6 +205,17 @@ def flattened(check: Checker, rest: dict[str, Any], path: Path) -> dict[str, Any
             flat[key] = value
             check.move_marks((*path, kind, key), (*path, key))
     return flat
+
+
+def drop_overridden(check: Checker, rest: dict[str, Any], path: Path, table: Mapping[str, describe.Setting]) -> None:
+    """An override of a setting that the text has under its other name wins over it."""
+    text = check.document.source
+    for name, setting in table.items():
+        written = [each for each in (name, *setting.also) if each in rest]
+        in_text = [each for each in written if check.document.source_of((*path, each)) == text]
+        if len(written) > len(in_text) > 0:
+            for each in in_text:
+                del rest[each]
 
 
 def same_place(check: Checker, path: Path, rest: Mapping[str, Any], table: Mapping[str, describe.Setting]) -> None:

@@ -37,6 +37,8 @@ class Synapse(Component):
     drive = transmit(W, inputs); outputs = R drive + b for instant dynamics; the rule says how W changes.
     W (n_pre, n_post) when dense, (k_y, k_x, C_in, C_out) when convolutional. Weights that `mask` or `p_conn` take
     away stay away: they are 0 at the start and after every update.
+
+    Source: none; its parts name theirs.
     """
 
     connectivity: Connectivity = part("How its two sides are wired.")
@@ -54,7 +56,7 @@ class Synapse(Component):
     inputs = inlet("Presynaptic activity.", size="pre")
     back = inlet("Signal that backtransmit sends backwards; left out, the rule's postsynaptic signal.", size="post")
     weights = state("Synaptic weights.", start=None, size="weight", batch=False, learned=True)
-    dInputs = outlet("`back` sent backwards through the weights.", size="pre")
+    dInputs = outlet("What is on `back`, sent backwards through the weights.", size="pre")
 
     family: ClassVar[str] = "synapse"
 

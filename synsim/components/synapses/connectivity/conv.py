@@ -17,6 +17,8 @@ class ConvConnectivity(Connectivity, type_name="conv"):
 
     y[b,i,j,o] = sum_{p,q,c} x[b, i + p - p0, j + q - q0, c] K[p,q,c,o], with (p0, q0) half the kernel, rounded down
     after taking off one; x (B, H, W, C), K (k_y, k_x, C, O), y (B, H, W, O).
+
+    Source: LeCun et al. (1989), Neural Computation 1, 541-551.
     """
 
     shape: tuple[int, int, int, int] = static(

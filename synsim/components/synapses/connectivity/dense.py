@@ -15,6 +15,8 @@ class DenseConnectivity(Connectivity, type_name="dense"):
     """All-to-all connectivity.
 
     y = x W with x (B, n_pre), W (n_pre, n_post), y (B, n_post).
+
+    Source: McCulloch & Pitts (1943), Bulletin of Mathematical Biophysics 5, 115-133 (the weighted sum).
     """
 
     shape: tuple[int, int] | None = static(

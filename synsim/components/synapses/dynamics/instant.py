@@ -11,7 +11,7 @@ from synsim.components.synapses.dynamics.dynamics import Dynamics
 
 
 class InstantDynamics(Dynamics, type_name="instant"):
-    """The transmitted drive arrives within the step: outputs = R drive + b."""
+    """The transmitted drive arrives within the step: outputs = R drive + b. Source: none."""
 
     outputs = outlet("What the synapse sends to its postsynaptic units.", size="post")
 

@@ -1,0 +1,307 @@
+"""Who may import whom: every import of the package, also inside functions, against the table of the design.
+
+The table is complete on purpose: a new module fails here until somebody has said where it belongs.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import synsim
+
+ROOT = Path(synsim.__file__).parent
+
+CONFIG = ("config", "config.*", "spec", "expressions", "values")
+STORE = ("store", "layout", "reading", "locks", "foreign", "files")
+PARTS = "components.synapses"
+
+# module (or pattern): the modules of the package that it may import
+WITHIN: dict[str, tuple[str, ...]] = {
+    "faults": (),
+    "component": (),
+    "expressions": (),
+    "files": (),
+    "splits": ("component",),
+    "corruptions": ("component",),
+    "initialisers": ("component",),
+    "optimisers": (),
+    "preflight": ("faults",),  # a leaf: what memory and disk there are
+    # components: one model, one short file, none imports another; what they share are plain functions
+    "components": (),
+    "components.activations": (),
+    "components.integrators": (),
+    "components.*_cell": ("component", "components.activations", "components.integrators"),
+    "components.*_trace": ("component", "components.integrators"),
+    "components.*_source": ("component",),
+    "components.agreement": ("component",),
+    "components.overlap": ("component",),
+    "components.class_vote": ("component",),
+    PARTS: (),
+    f"{PARTS}.presets": (),
+    f"{PARTS}.connectivity": (),
+    f"{PARTS}.connectivity.connectivity": ("component",),
+    f"{PARTS}.connectivity.*": ("component", f"{PARTS}.connectivity.connectivity"),
+    f"{PARTS}.dynamics": (),
+    f"{PARTS}.dynamics.dynamics": ("component",),
+    f"{PARTS}.dynamics.*": ("component", "components.integrators", f"{PARTS}.dynamics.dynamics"),
+    f"{PARTS}.rules": (),
+    f"{PARTS}.rules.rule": ("component", f"{PARTS}.connectivity.connectivity"),
+    f"{PARTS}.rules.*": ("component", "optimisers", f"{PARTS}.rules.rule", f"{PARTS}.connectivity.connectivity"),
+    # the synapse knows the three interfaces, and the two parts that it has by default
+    f"{PARTS}.synapse": ("component", "initialisers", f"{PARTS}.connectivity.connectivity",
+                         f"{PARTS}.dynamics.dynamics", f"{PARTS}.dynamics.instant", f"{PARTS}.rules.rule",
+                         f"{PARTS}.rules.static"),
+    "catalogue": ("component", f"{PARTS}.presets"),
+    "describe": ("catalogue", "component", "faults", "values", f"{PARTS}.synapse"),
+    # config: text -> Spec
+    "values": ("component", "faults"),
+    "spec": ("catalogue", "component", "describe", "expressions", "faults"),
+    "config": ("config.*", "spec", "values", "faults"),
+    "config.*": ("config.*", "spec", "values", "expressions", "faults", "catalogue", "describe", "component"),
+    "data": ("component", "corruptions", "splits", "faults", "store"),  # .h5 goes through the store
+    # Spec -> Graph -> program -> run
+    "graph": ("catalogue", "component", "describe", "expressions", "faults", "initialisers", "preflight", "spec"),
+    "records": ("component", "faults", "graph", "layout", "spec"),
+    "engine": ("component", "faults", "graph", "records"),
+    "plan": ("component", "data", "engine", "faults", "graph", "layout", "preflight", "records", "spec"),
+    "loop": ("engine", "faults", "graph", "layout", "plan", "records", "spec"),
+    # files
+    "layout": (),
+    "locks": ("faults",),
+    "foreign": ("faults",),
+    "reading": ("faults", "layout", "locks"),
+    "store": ("faults", "files", "foreign", "layout", "locks", "reading"),
+    # what users face
+    "report": ("reading", "layout", "faults", "preflight"),
+    "pages": ("expressions", "graph", "plan", "preflight"),
+    "api": ("", "config", "faults", "loop", "plan", "preflight", "reading", "spec", "store"),
+    "cli": ("", "api", "catalogue", "config", "describe", "faults", "loop", "pages", "plan", "report", "spec"),
+    "": ("api",),
+}
+
+# third parties and parts of the standard library that only some modules may import
+OUTSIDE: dict[str, tuple[str, ...]] = {
+    "h5py": ("store", "reading", "foreign"),
+    "typer": ("cli",),
+    "rich": ("cli",),
+    "yaml": ("config.yaml_source", "cli"),  # the command line only writes it
+    "pydantic": ("values",),
+    "sklearn": ("data",),
+    "jax": ("component", "components.*", "initialisers", "optimisers", "graph", "records", "engine", "plan", "loop",
+            "api", "cli"),
+    "numpy": ("component", "components.*", "initialisers", "graph", "records", "engine", "plan", "loop", "data",
+              "splits", "corruptions", "api", "report", *STORE),
+    "time": ("loop", "api", "cli", "locks"),
+    "datetime": ("store", "locks"),
+    "signal": ("cli",),
+    "socket": ("api", "locks"),
+    "subprocess": ("api",),
+    "threading": (),
+    "concurrent": ("loop",),
+    "random": (),  # the one source of randomness is the seed
+    "secrets": (),
+    "uuid": (),
+    "importlib": ("catalogue", "api"),
+    "pickle": (),
+    "marshal": (),
+    "shelve": (),
+    "dill": (),
+    "cloudpickle": (),
+    "joblib": (),
+    "matplotlib": ("plot",),
+    "ngclearn": (),
+    "logging": (),
+    "warnings": ("data",),
+}
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Every module of the package by its name without `synsim.`; the package itself is ""."""
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        words = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(words[:-1] if words[-1] == "__init__" else words)
+        found[name] = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    return found
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """The full name of every module that is imported anywhere in a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are written in full"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner.removeprefix("synsim.") in modules() else str(node.module)
+
+
+def entry(name: str) -> str | None:
+    """The row of the table that speaks of a module: its own, else the longest pattern."""
+    patterns = [pattern for pattern in WITHIN if pattern and fnmatch(name, pattern) and "*" in pattern]
+    return name if name in WITHIN else max(patterns, key=len, default=None)
+
+
+def among(name: str, allowed: tuple[str, ...]) -> bool:
+    return any(name == pattern or (pattern and fnmatch(name, pattern)) for pattern in allowed)
+
+
+def test_every_module_has_its_place_and_every_place_its_module():
+    assert [name for name in modules() if entry(name) is None] == []
+    later = {"report"}  # may still be on its way
+    gone = [pattern for pattern in WITHIN if not any(entry(name) == pattern for name in modules())]
+    assert set(gone) <= later
+
+
+@pytest.mark.parametrize("name", modules())
+def test_a_module_imports_only_what_its_layer_may(name):
+    allowed = WITHIN[entry(name)]
+    inside = {module.removeprefix("synsim").removeprefix(".") for module in imported(modules()[name])
+              if module.partition(".")[0] == "synsim"}  # fmt: skip
+    assert sorted(module for module in inside if not among(module, allowed)) == []
+    outside = {module.partition(".")[0] for module in imported(modules()[name])} - {"synsim"}
+    assert sorted(module for module in outside if not among(name, OUTSIDE.get(module, ("*", "")))) == []
+
+
+def test_everything_imported_is_the_standard_library_or_a_dependency():
+    known = set(sys.stdlib_module_names) | {"synsim", "jax", "jaxlib", "numpy", "yaml", "pydantic", "typer", "rich",
+                                            "h5py", "sklearn", "matplotlib"}  # fmt: skip
+    assert {module.partition(".")[0] for tree in modules().values() for module in imported(tree)} <= known
+
+
+def test_the_walk_sees_what_stands_inside_functions():
+    tree = ast.parse("def f():\n    if True:\n        from synsim.store import Writer\n    import h5py.h5f as x")
+    assert set(imported(tree)) == {"synsim.store", "h5py.h5f"}
+    assert [call for call, _ in calls(ast.parse("(lambda: sys.exit(print(np.load)))()"))] == ["", "sys.exit", "print"]
+
+
+def layers() -> dict[str, set[str]]:
+    """The table as a graph over the modules that there are."""
+    return {name: {other for other in modules() if other != name and among(other, WITHIN[entry(name)])}
+            for name in modules()}  # fmt: skip
+
+
+def test_the_table_has_no_circle():
+    open_, left = layers(), set(modules())
+    # the package names the API for its users and the API asks it for the version; the files of config are one layer
+    open_[""] = set()
+    for name in modules():
+        if name.startswith("config."):
+            open_[name] = {other for other in open_[name] if not other.startswith("config")}
+    while ready := {name for name in left if not open_[name] & left}:
+        left -= ready
+    assert left == set()
+
+
+def test_the_table_says_what_the_design_says():
+    """Sentences of the design that the table could lose by a careless edit."""
+    below = layers()
+    for name in modules():
+        if name.startswith("components."):
+            assert not below[name] & {"graph", "engine", "data", "store", "spec", "config", "catalogue"}
+            concrete = {other for other in below[name] if other.endswith(("_cell", "_trace", "_source"))}
+            assert not concrete
+        if name.startswith("config") or name in ("spec", "expressions", "values"):
+            assert not below[name] & {"graph", "engine", "records", "plan", "loop"}
+        if name in STORE:
+            assert not below[name] & {"engine", "graph", "loop", "plan", "config"}
+    assert not below["engine"] & {"config", "store", "reading", "data", "cli"}
+    assert not below["loop"] & {"store", "reading", "cli", "pages"}
+    assert not below["data"] & {"graph", "engine"}
+    assert not below["graph"] & {"engine", "store", "layout", "data"}
+    for name in ("config.*", *STORE, "report", "pages", "data", "faults"):
+        assert name not in OUTSIDE["jax"]
+    for name in ("engine", "graph", "records", "components.*"):
+        assert not any(name in OUTSIDE[module] for module in ("h5py", "yaml", "time", "datetime"))
+
+
+# --------------------------------------------------------------------------------------------- prints, exits, danger
+
+
+def calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
+    """Every call by its dotted name: `print`, `sys.exit`, `yaml.load`, `.load` of anything else."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield dotted(node.func), node
+
+
+def dotted(node: ast.expr) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return ""
+
+
+def names(tree: ast.Module) -> set[str]:
+    return {dotted(node) for node in ast.walk(tree) if isinstance(node, ast.Name | ast.Attribute)}
+
+
+@pytest.mark.parametrize("name", modules())
+def test_only_the_command_line_prints_or_exits(name):
+    if name == "cli":
+        return
+    tree = modules()[name]
+    assert not {called for called, _ in calls(tree)} & {"print", "input", "breakpoint", "exit", "quit"}
+    assert not names(tree) & {"sys.exit", "os._exit", "os.abort", "sys.stdout", "sys.stderr", "typer.Exit",
+                              "SystemExit", "KeyboardInterrupt"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", modules())
+def test_nothing_that_was_read_is_executed(name):
+    for called, node in calls(modules()[name]):
+        assert called not in ("eval", "exec", "compile", "__import__", "os.system", "os.popen", "globals"), called
+        assert called not in ("yaml.load", "yaml.load_all", "yaml.unsafe_load", "yaml.full_load"), called
+        assert "pickle" not in called and not called.startswith("subprocess.getoutput"), called
+        if called in ("np.load", "numpy.load") or called.endswith("read_array"):
+            given = {keyword.arg: keyword.value for keyword in node.keywords}
+            mine = called == "read_array" or called.endswith("foreign.read_array")  # ours, for HDF5
+            safe = "allow_pickle" in given and getattr(given["allow_pickle"], "value", True) is False
+            assert safe or (mine and "allow_pickle" not in given), f"{called} in line {node.lineno}"
+        for keyword in node.keywords:
+            assert keyword.arg != "shell", called
+
+
+def test_the_engine_reads_no_clock_and_a_component_no_file():
+    for name, tree in modules().items():
+        called = {call for call, _ in calls(tree)}
+        if name == "engine" or name.startswith("components"):
+            assert not called & {"open", "Path"}, name
+            assert not any(call.startswith(("time.", "os.", "np.random", "numpy.random")) for call in called), name
+
+
+# -------------------------------------------------------------------------------------------------- at run time
+
+
+def loaded(statement: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after a statement."""
+    program = f"import sys\ntry:\n    {statement}\nexcept SystemExit:\n    pass\n" \
+              "print('\\n'.join(sys.modules), file=sys.__stderr__)"  # fmt: skip
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60,
+                          cwd=ROOT.parent)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize(("statement", "never"), [
+    ("import synsim", {"jax", "h5py", "matplotlib", "numpy", "yaml", "typer"}),
+    ("import synsim.cli", {"jax", "h5py", "matplotlib", "numpy", "yaml", "rich.progress"}),
+    ("sys.argv = ['synsim', '--help']; from synsim.cli import main; main()", {"jax", "h5py", "matplotlib", "numpy"}),
+    ("sys.argv = ['synsim', 'run', '--help']; from synsim.cli import main; main()", {"jax", "h5py", "matplotlib"}),
+    ("sys.argv = ['synsim', '--version']; from synsim.cli import main; main()", {"jax", "h5py", "matplotlib"}),
+    ("import synsim.config", {"jax", "h5py", "matplotlib"}),
+    ("import synsim.engine", {"h5py", "yaml", "matplotlib", "typer", "synsim.config"}),
+    ("import synsim.store", {"jax", "yaml", "typer", "synsim.engine", "synsim.graph"}),
+])  # fmt: skip
+def test_what_is_heavy_is_imported_late(statement, never):
+    assert loaded(statement) & never == set()
