@@ -375,8 +375,7 @@ def card(type_name: str) -> dict[str, Any]:
     if parts:
         told = [_told(part) for part in parts.values()]
         body = "\n".join(text for text in (body, *(text for _, text, _ in told)) if text)
-        source = source or "; ".join(text.rstrip(".") for _, _, text in told
-                                     if text and not text.startswith("none"))
+        source = source or "; ".join(text.rstrip(".") for _, _, text in told if text and not text.startswith("none"))
     return {
         "type": type_name,
         "family": family,

@@ -35,6 +35,8 @@ class Fault:
     at_key: bool = False
 
     def __str__(self) -> str:
+        if self.line is not None:
+            return f"{self.source}:{self.line}:{self.column}: {self.message}"
         return f"{dotted(self.path)}: {self.message}" if self.path else self.message
 
 

@@ -270,8 +270,9 @@ class Run:
 
     def _text(self, path: str) -> str:
         with _guard(self.file):
-            text = self._head[path].asstr()[()]
-            if hashlib.sha256(text.encode()).hexdigest() != self._head[path].attrs["sha256"]:
+            item = dataset_at(self._head, path)
+            text = str(item.asstr()[()])
+            if hashlib.sha256(text.encode()).hexdigest() != item.attrs["sha256"]:
                 raise ValueError(f"{path} does not fit its sha256")
             return text
 
@@ -300,25 +301,25 @@ class Run:
         return dict(sorted(found.items()))
 
     def _record(self, root: str, path: str, group: h5py.Group) -> Record:
-        attrs, data = _attrs(group), group["data"]
+        attrs, data = _attrs(group), dataset_at(group, "data")
         names = [_scale_name(data, axis) for axis in range(1, data.ndim)]
-        columns = {
-            name: Rows(self, f"{path}/{name}", group[name].shape[1:], group[name].dtype)
-            for name in ("data", "time", "trial", "phase")
-        }
         return Record(
             attrs["component"],
             attrs["compartment"],
             "report" if root == "report" else "record",
             _unit(data),
             str(data.attrs["long_name"]),
-            tuple((name, group[name][...]) for name in names),
+            tuple((name, dataset_at(group, name)[...]) for name in names),
             attrs.get("interval"),
             int(attrs.get("batch", 1)),
             attrs,
-            bytes=self._stored(path),
-            **columns,
+            *(self._column(path, name) for name in ("data", "time", "trial", "phase")),
+            self._stored(path),
         )
+
+    def _column(self, path: str, name: str) -> Rows:
+        item = dataset_at(self._head, f"{path}/{name}")
+        return Rows(self, f"{path}/{name}", item.shape[1:], item.dtype)
 
     @cached_property
     def events(self) -> dict[str, Spikes]:
@@ -327,10 +328,6 @@ class Run:
         with _guard(self.file):
             for path, group in _groups(self._head, "spikes", 1):
                 attrs = _attrs(group)
-                columns = {
-                    name: Rows(self, f"{path}/{name}", (), group[name].dtype) if name in group else None
-                    for name in ("timestamps", "node_ids", "trial", "row")
-                }
                 spikes = Spikes(
                     attrs["component"],
                     attrs["compartment"],
@@ -339,8 +336,9 @@ class Run:
                     str(group["timestamps"].attrs["long_name"]),
                     int(attrs["batch"]),
                     attrs,
-                    bytes=self._stored(path),
-                    **columns,
+                    *(self._column(path, name) for name in ("timestamps", "node_ids", "trial")),
+                    self._column(path, "row") if "row" in group else None,
+                    self._stored(path),
                 )
                 found[spikes.name] = spikes
         return dict(sorted(found.items()))
@@ -368,10 +366,9 @@ class Run:
     def trials(self) -> Trials:
         """The trial table, with the labels that were asked for."""
         with _guard(self.file):
-            columns = {name: item for name, item in self._head["trials"].items() if not item.is_scale}
+            columns = [(path, item) for path, item in below(self._head["trials"]) if not item.is_scale]
         read = {
-            name: np.asarray(Rows(self, f"/trials/{name}", item.shape[1:], item.dtype))
-            for name, item in columns.items()
+            path.rpartition("/")[2]: np.asarray(Rows(self, path, item.shape[1:], item.dtype)) for path, item in columns
         }
         fixed = [read.pop(name) for name in ("phase", "epoch", "start", "row")]
         return Trials(*fixed, labels=read)
@@ -381,7 +378,7 @@ class Run:
         if path not in self._lengths:
             if not self._segments:
                 with _guard(self.file):
-                    self._lengths[path] = [self._head[path].shape[0]]
+                    self._lengths[path] = [dataset_at(self._head, path).shape[0]]
             else:
                 try:
                     self._lengths = _lengths(self._segments)
@@ -395,14 +392,14 @@ class Run:
         path, counts = rows._path, self._counts(rows._path)
         if not self._segments:
             with _guard(self.file):
-                return self._head[path][(slice(start, stop), *rest)]
+                return dataset_at(self._head, path)[(slice(start, stop), *rest)]
         pieces, at = [np.empty((0, *rows._row_shape), rows.dtype)[(slice(None), *rest)]], 0
         try:
             for segment, count in zip(self._segments, counts, strict=True):
                 low, high = max(start - at, 0), min(stop - at, count)
                 if low < high:
                     with _opened(segment) as file:
-                        pieces.append(file[path][(slice(low, high), *rest)])
+                        pieces.append(dataset_at(file, path)[(slice(low, high), *rest)])
                 at += count
         except _Vanished:
             self._open()
@@ -412,7 +409,7 @@ class Run:
     def _stored(self, path: str) -> int:
         """Bytes on the disk of the datasets below a group."""
         if not self._segments:
-            return _bytes_below(self._head, path)
+            return _bytesbelow(self._head, path)
         total = 0
         for segment in self._segments:
             with suppress(_Vanished), _opened(segment) as file:
@@ -454,7 +451,7 @@ class Run:
                 raise StoreError(
                     f"{self.path}: no {when} state {component}.{compartment}; there are {', '.join(names) or 'none'}"
                 )
-            return file[f"{when}/{component}/{compartment}"][...]
+            return dataset_at(file, f"{when}/{component}/{compartment}")[...]
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -520,27 +517,36 @@ def _lengths(segments: tuple[Path, ...]) -> dict[str, list[int]]:
     lengths: dict[str, list[int]] = {}
     for number, segment in enumerate(segments):
         with _opened(segment) as file:
-            for path, item in _below(file):
+            for path, item in below(file):
                 lengths.setdefault(path, [0] * len(segments))[number] = item.shape[0]
     return lengths
 
 
-def _below(group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
+def dataset_at(group: h5py.Group, path: str) -> h5py.Dataset:
+    """The dataset at a path; a ValueError where something else is there."""
+    item = group[path]
+    if not isinstance(item, h5py.Dataset):
+        raise ValueError(f"{path} is not a dataset")
+    return item
+
+
+def below(group: Any) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Every dataset in a group and the groups in it, with its path."""
     for name, item in group.items():
         if isinstance(item, h5py.Dataset):
             yield item.name or name, item
         elif isinstance(item, h5py.Group):
-            yield from _below(item)
+            yield from below(item)
 
 
 def _bytes_below(file: h5py.File, path: str) -> int:
     group = file.get(path)
-    return sum(item.id.get_storage_size() for _, item in _below(group)) if isinstance(group, h5py.Group) else 0
+    return sum(item.id.get_storage_size() for _, item in below(group)) if isinstance(group, h5py.Group) else 0
 
 
 def _groups(file: h5py.File, root: str, depth: int) -> Iterator[tuple[str, h5py.Group]]:
     """Groups at a depth below `root`, without those that a soft link leads to."""
-    levels = [file[root]] if root in file else []
+    levels: list[Any] = [file[root]] if root in file else []
     for _ in range(depth):
         levels = [
             group[name]

@@ -45,7 +45,7 @@ from synsim.layout import (
     plan_of_states,
 )
 from synsim.locks import RunLock
-from synsim.reading import Run
+from synsim.reading import Run, below, dataset_at
 
 __all__ = [
     "Events",
@@ -63,6 +63,7 @@ __all__ = [
 ]
 
 IN_MEMORY = 256 << 20  # a merged file up to this size is built in memory
+HELD_BYTES = 64 << 20  # of segments that are read at once for it
 VERSION = "v110"  # of the file format: its metadata has checksums, and readers since 2016 know it
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
@@ -111,7 +112,7 @@ def _create(file: h5py.File, it: Plan) -> None:
     for path, column in it.columns.items():
         folder = path.rpartition("/")[0]
         for axis, name in enumerate(column.dims):
-            file[path].dims[axis].attach_scale(file[f"{folder}/{name}"])
+            dataset_at(file, path).dims[axis].attach_scale(dataset_at(file, f"{folder}/{name}"))
     for path, target in it.links.items():
         file[path] = h5py.SoftLink(target)
 
@@ -152,16 +153,16 @@ def _fill(file: h5py.File, it: Plan, pieces: Callable[[str], Iterator[np.ndarray
             continue
         for start, block in _blocks(column, lambda path=path: pieces(path)):
             if column.shape:
-                file[path][start : start + len(block)] = block
+                dataset_at(file, path)[start : start + len(block)] = block
             else:
-                file[path][()] = block
+                dataset_at(file, path)[()] = block
             check()
 
 
 def _compare(file: h5py.File, it: Plan, pieces: Callable[[str], Iterator[np.ndarray]]) -> None:
     """Hold every dataset of a file against what it should say, bit for bit."""
     for path, column in it.columns.items():
-        dataset = file[path]
+        dataset = dataset_at(file, path)
         if isinstance(column.values, str):
             same = dataset.asstr()[()] == column.values
         else:
@@ -175,28 +176,56 @@ def _compare(file: h5py.File, it: Plan, pieces: Callable[[str], Iterator[np.ndar
 
 
 class _Segments:
-    """The finished segments of a run directory, in order; datasets are read one segment at a time."""
+    """The finished segments of a run directory, in order.
+
+    `pieces` gives a dataset segment by segment. To open many small segments for each dataset again would take longer
+    than the run, so datasets are read together, as many at a time as fit into memory; `order` is that of their use.
+    """
 
     def __init__(self, folder: Path, names: list[str], sha256: str, stack: ExitStack):
-        self.folder, self.names, self._stack, self._open = folder, names, stack, {}
+        self.folder, self.names, self._stack = folder, names, stack
+        self._open: dict[str, h5py.File] = {}
+        self._held: dict[str, list[np.ndarray]] = {}
+        self.order: list[str] = []
         self.rows: dict[str, int] = {}
+        self._bytes: dict[str, int] = {}
         reached = 0
         for name in names:
             with self._reading(name) as file:
-                first, last = int(file.attrs["first"]), int(file.attrs["last"])
+                first, last = (int(np.asarray(file.attrs[key])) for key in ("first", "last"))
                 if file.attrs["config_sha256"] != sha256:
                     raise StoreError(f"{self.folder / name} belongs to another config")
                 if first != reached:
                     raise StoreError(f"{self.folder}: the segment of steps {reached} to {first} is missing")
                 reached = last
-                for path in _datasets(file):
-                    self.rows[path] = self.rows.get(path, 0) + len(file[path])
+                for path, item in below(file):
+                    self.rows[path] = self.rows.get(path, 0) + len(item)
+                    self._bytes[path] = self._bytes.get(path, 0) + item.nbytes
 
     def pieces(self, path: str) -> Iterator[np.ndarray]:
+        if self._bytes.get(path, 0) > HELD_BYTES:
+            for name in self.names:
+                with self._reading(name) as file:
+                    if path in file:
+                        yield dataset_at(file, path)[...]
+            return
+        if path not in self._held:
+            self._hold(path)
+        yield from self._held[path]
+
+    def _hold(self, path: str) -> None:
+        ahead = self.order[self.order.index(path) + 1 :] if path in self.order else []
+        wanted, room = [path], HELD_BYTES - self._bytes.get(path, 0)
+        for other in ahead:
+            if (room := room - self._bytes.get(other, 0)) < 0:
+                break
+            wanted.append(other)
+        self._held = {each: [] for each in wanted}
         for name in self.names:
             with self._reading(name) as file:
-                if path in file:
-                    yield file[path][...]
+                for each in wanted:
+                    if each in file:
+                        self._held[each].append(dataset_at(file, each)[...])
 
     @contextmanager
     def _reading(self, name: str) -> Iterator[h5py.File]:
@@ -210,12 +239,6 @@ class _Segments:
                     yield file
         except (OSError, KeyError, RuntimeError, ValueError) as error:
             raise StoreError(f"{self.folder / name} is damaged: {error}") from error
-
-
-def _datasets(file: h5py.File) -> list[str]:
-    found: list[str] = []
-    file.visititems(lambda name, item: found.append(f"/{name}") if isinstance(item, h5py.Dataset) else None)
-    return found
 
 
 # --- the writer ------------------------------------------------------------------------------------------------------
@@ -364,8 +387,8 @@ class Writer:
         # Readers of a SONATA report compute times from start and step, so they must be the times that were recorded.
         begun = dict(self._begun)
         for record in self.layout.records:
-            times = columns.get(f"/report/{record.name}/time", ())
-            if not len(times):
+            times = columns.get(f"/report/{record.name}/time")
+            if times is None or not len(times):
                 continue
             begin, count = begun.get(record.name, (float(times[0]), 0))
             expected = begin + (record.interval or 0.0) * np.arange(count, count + len(times))
@@ -434,6 +457,7 @@ class Writer:
             final=final,
             provenance=provenance,
         )
+        segments.order = [path for path, column in it.columns.items() if column.values is None]
         size, space = it.nbytes, os.fstatvfs(self._folder)
         free = space.f_bavail * space.f_frsize
         if size > free:

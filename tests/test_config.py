@@ -266,7 +266,7 @@ def test_unused_let_is_a_warning():
         (("components", "W", "resist_scale"), False, "2, weight_init"),  # written under its other name
         (("wires", "z.j", 1), False, '"${gain}"'),
         (("record", "z.v"), True, "components.z.v"),  # written with a leading components.
-        (("phases", 1, "set", "W.resist_scale"), False, "3}"),
+        (("phases", 1, "set", "W.resist_scale"), False, "3}\n    record"),
         (("schedule", "end", 1), False, "W.evolve,"),
         ((), False, "name:"),
     ],
