@@ -409,7 +409,7 @@ class Run:
     def _stored(self, path: str) -> int:
         """Bytes on the disk of the datasets below a group."""
         if not self._segments:
-            return _bytesbelow(self._head, path)
+            return _bytes_below(self._head, path)
         total = 0
         for segment in self._segments:
             with suppress(_Vanished), _opened(segment) as file:
