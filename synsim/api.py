@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synsim.config import load
-from synsim.faults import Fault, MissingInput, RunError, Stopped
+from synsim.faults import Fault, MissingInput, RunError, Stopped, StoreError
 from synsim.reading import Run
 from synsim.spec import Spec
 
@@ -79,6 +80,10 @@ def run(config: Config, *, out: str | os.PathLike[str] = "runs", overwrite: bool
                 writer.stop("failed", str(error))
                 raise RunError(f"{error}; what was recorded before is safe in {directory} "
                                f"(synsim inspect {directory})") from None
+            except StoreError as error:
+                with suppress(StoreError):  # where nothing can be written, the words of the status cannot be either
+                    writer.stop("interrupted", str(error))
+                raise
             finished(outcome)
             path = writer.finish(loop.described(it.phases[-1].graph, outcome.state), _provenance(began, outcome))
     return Run(path)

@@ -79,7 +79,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and stop.")] = False,
     debug: DebugOption = False,
 ) -> None:
-    """Run a config and write what it records to runs/NAME/NAME.h5."""
+    """Run a config into runs/NAME/NAME.h5."""
     _catch_signals()
     with _errors(debug) as context:
         spec = context["spec"] = _load(config, overrides, device, precision, seed, name)
@@ -94,9 +94,12 @@ def run(
         teller = _Teller(quiet)
         if not quiet:
             _warn(spec)
-        with api.run(spec, out=out, overwrite=overwrite, stop=lambda: bool(_stopping), started=teller.started,
-                     progress=teller.progress, finished=teller.finished) as left:
-            teller.left(left.file)
+        try:
+            with api.run(spec, out=out, overwrite=overwrite, stop=lambda: bool(_stopping), started=teller.started,
+                         progress=teller.progress, finished=teller.finished) as left:
+                teller.left(left.file)
+        finally:
+            teller.close()
 
 
 def _load(config: str, overrides: list[str] | None, device: str | None = None, precision: str | None = None,
@@ -213,7 +216,10 @@ def check(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Say all that can be known of configs without compiling: faults, shapes, wires, order, memory, file size."""
+    """Check configs without compiling them.
+
+    Shows faults, the resolved components and parts, shapes, wires, order, memory and file size.
+    """
     from synsim.faults import ConfigError, render
 
     worst, documents = 0, []
@@ -272,7 +278,10 @@ def components(
     markdown: Annotated[bool, typer.Option("--markdown", help="The reference page of all types, or of one.")] = False,
     debug: DebugOption = False,
 ) -> None:
-    """List the component types, or show one: equation, settings with units and bounds, compartments, source."""
+    """List component types, or show one in full.
+
+    One type: its equation, settings with units and bounds, compartments, methods and source.
+    """
     with _errors(debug):
         from synsim import catalogue, describe
         from synsim.faults import ConfigError, suggest
@@ -300,7 +309,10 @@ def inspect(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Show what a run holds: its tree with shapes, units, sizes, last values and sparklines; live and stopped too."""
+    """Show what a run holds, live or stopped too.
+
+    Its tree with shapes, units, sizes, last values and sparklines; of an unfinished run from its finished segments.
+    """
     with _errors(debug):
         from synsim import api
         from synsim.report import lines, summary
@@ -314,7 +326,7 @@ def inspect(
 
 @app.command(epilog="Example: synsim version --json")
 def version(as_json: JsonOption = False, debug: DebugOption = False) -> None:
-    """Show the versions that results depend on, and the devices there are."""
+    """Show versions and devices."""
     with _errors(debug):
         import jax
 

@@ -153,7 +153,7 @@ def load(name: str, typed: Typed, *, directory: str | Path, seed: int) -> Entry:
 
 
 def read_file(path: str | Path, key: str | None = None) -> np.ndarray:
-    """All numbers of one array in a file, of any number of axes; for start values. Faults carry the path path or key."""
+    """All numbers of one array in a file, of any number of axes; for start values. Faults point at path or key."""
     try:
         return _read(Path(path), key)
     except _Problem as problem:
@@ -237,7 +237,7 @@ def _digits() -> tuple[np.ndarray, np.ndarray]:
         raise _Problem(
             "type", "the digits come with scikit-learn, which is not installed: pip install 'synsim[data]'"
         ) from None
-    found = load_digits()
+    found: Any = load_digits()
     images, labels = found.data.astype(np.float64), found.target.astype(np.int64)
     images.flags.writeable = labels.flags.writeable = False
     return images, labels

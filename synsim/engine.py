@@ -221,8 +221,10 @@ def _activities_finite(graph: Graph, state: State) -> Any:
     """Whether all activities are finite. Learned arrays are not read: what they carry shows in the next activity."""
     fine = jnp.bool_(True)
     for name, compartment, what in graph.carried():
-        if what.batch:
-            fine &= jnp.isfinite(state[name][compartment]).all()
+        if what.batch and not what.spikes:
+            # 0 x is 0 for a finite x and NaN for any other; a sum of floats is the reduction that XLA makes fast on a
+            # CPU, a seventh of the time of isfinite(x).all()
+            fine &= (state[name][compartment] * 0).sum() == 0
     return fine
 
 

@@ -9,7 +9,6 @@ import hashlib
 import json
 import math
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,8 +22,8 @@ import numpy as np
 from synsim.faults import Fault, MissingInput, StoreError, suggest
 from synsim.layout import Events, Trials
 from synsim.locks import is_live
+from synsim.segments import Segments, Vanished, below, dataset_at, guard, opened
 
-SEGMENT = re.compile(r"seg-(\d+)-(\d+)\.h5")
 _READ = 1 << 24  # bytes that `Rows.blocks` takes at a time
 
 
@@ -36,11 +35,15 @@ class Rows:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (sum(self._run._counts(self._path)), *self._row_shape)
+        return (self._run._count(self._path), *self._row_shape)
 
     @property
     def ndim(self) -> int:
         return 1 + len(self._row_shape)
+
+    @property
+    def _empty(self) -> np.ndarray:
+        return np.empty((0, *self._row_shape), self.dtype)
 
     @property
     def nbytes(self) -> int:
@@ -148,10 +151,6 @@ class Whole:
     bytes: int
 
 
-class _Vanished(Exception):
-    """A segment is gone, as when the run was finished in between."""
-
-
 class Run:
     """A run: its settings, records, spikes, trials and states. `path` is its .h5 file or its directory.
 
@@ -162,15 +161,16 @@ class Run:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self._file: h5py.File | None = None
-        self._segments: tuple[Path, ...] = ()
-        self._lengths: dict[str, list[int]] = {}
+        self._segments: Segments | None = None
+        self._seen: dict[str, int] | None = None  # rows when the segments were looked at, should they be merged since
+        self._steps_seen: int | None = None
         if not self.path.exists():
             raise MissingInput([Fault(f"{self.path}: no such file or directory")])
         self._open()
 
     def _open(self) -> None:
         self.close()
-        self._lengths, self._segments = {}, ()
+        self._segments = None
         if not self.path.is_dir():
             self.status: dict[str, Any] = {"state": "done"}
             self._file = self._checked(self.path)
@@ -187,13 +187,21 @@ class Run:
         if not head.is_file():
             raise StoreError(f"{self.path}: the run has saved nothing yet")
         self._file = self._checked(head)
-        self._segments = _in_order(self.path / "seg")
+        self._segments = Segments(self.path / "seg")
+
+    def _open_again(self) -> None:
+        """Turn to the finished file when the segments are gone; what was seen of them stays the whole."""
+        if self._segments is not None and self._segments.known is not None:
+            self._seen, self._steps_seen = self._segments.known, self._segments.steps
+        self._open()
+        if self._segments is not None:
+            raise StoreError(f"{self.path}: a segment is missing")
 
     @staticmethod
     def _checked(path: Path) -> h5py.File:
         if not path.is_file():
             raise StoreError(f"{path} is not a file")
-        with _guard(path):
+        with guard(path):
             file = h5py.File(path, "r", locking=False)
             if "config" not in file or "magic" not in file.attrs or "name" not in file.attrs:
                 file.close()
@@ -231,13 +239,13 @@ class Run:
     @cached_property
     def attrs(self) -> dict[str, Any]:
         """Attributes of the root: name, seed, precision, versions, …"""
-        with _guard(self.file):
+        with guard(self.file):
             return _attrs(self._head)
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """What differs from run to run: when, where, by which command; empty before the end."""
-        with _guard(self.file):
+        with guard(self.file):
             return _attrs(self._head["provenance"])
 
     @property
@@ -247,9 +255,10 @@ class Run:
     @property
     def steps(self) -> int:
         """Steps that are saved, of all trials and phases together."""
-        if self._segments:
-            match = SEGMENT.fullmatch(self._segments[-1].name)
-            return int(match[2]) if match else 0
+        if self._segments is not None:
+            return self._segments.steps
+        if self._steps_seen is not None:
+            return self._steps_seen
         return int(self.attrs.get("steps", 0))
 
     @property
@@ -265,11 +274,11 @@ class Run:
     def config(self) -> dict[str, Any]:
         """The config with every default filled in and overrides applied."""
         text = self._text("config/resolved")
-        with _guard(self.file):
+        with guard(self.file):
             return json.loads(text)
 
     def _text(self, path: str) -> str:
-        with _guard(self.file):
+        with guard(self.file):
             item = dataset_at(self._head, path)
             text = str(item.asstr()[()])
             if hashlib.sha256(text.encode()).hexdigest() != item.attrs["sha256"]:
@@ -279,13 +288,17 @@ class Run:
     @cached_property
     def phases(self) -> tuple[str, ...]:
         """Names of the phases, in the order of their numbers."""
-        with _guard(self.file):
+        with guard(self.file):
             return tuple(str(name) for name in self._head["trials/phase"].attrs.get("names", ()))
 
     @property
     def bytes(self) -> int:
         """Bytes on the disk, all files of the run's content together."""
-        return sum(os.stat(path).st_size for path in {self.file, *self._segments} if path.exists())
+        return sum(
+            os.stat(path).st_size
+            for path in {self.file, *(self._segments.paths if self._segments else ())}
+            if path.exists()
+        )
 
     # --- rows
 
@@ -293,7 +306,7 @@ class Run:
     def records(self) -> dict[str, Record]:
         """The recorded traces by name: {"z.v": Record}."""
         found = {}
-        with _guard(self.file):
+        with guard(self.file):
             for root, depth in (("report", 1), ("records", 2)):
                 for path, group in _groups(self._head, root, depth):
                     record = self._record(root, path, group)
@@ -313,8 +326,11 @@ class Run:
             attrs.get("interval"),
             int(attrs.get("batch", 1)),
             attrs,
-            *(self._column(path, name) for name in ("data", "time", "trial", "phase")),
-            self._stored(path),
+            data=self._column(path, "data"),
+            time=self._column(path, "time"),
+            trial=self._column(path, "trial"),
+            phase=self._column(path, "phase"),
+            bytes=self._stored(path),
         )
 
     def _column(self, path: str, name: str) -> Rows:
@@ -325,7 +341,7 @@ class Run:
     def events(self) -> dict[str, Spikes]:
         """The recorded spikes by name: {"z.s": Spikes}."""
         found = {}
-        with _guard(self.file):
+        with guard(self.file):
             for path, group in _groups(self._head, "spikes", 1):
                 attrs = _attrs(group)
                 spikes = Spikes(
@@ -336,9 +352,11 @@ class Run:
                     str(group["timestamps"].attrs["long_name"]),
                     int(attrs["batch"]),
                     attrs,
-                    *(self._column(path, name) for name in ("timestamps", "node_ids", "trial")),
-                    self._column(path, "row") if "row" in group else None,
-                    self._stored(path),
+                    timestamps=self._column(path, "timestamps"),
+                    node_ids=self._column(path, "node_ids"),
+                    trial=self._column(path, "trial"),
+                    row=self._column(path, "row") if "row" in group else None,
+                    bytes=self._stored(path),
                 )
                 found[spikes.name] = spikes
         return dict(sorted(found.items()))
@@ -365,7 +383,7 @@ class Run:
     @cached_property
     def trials(self) -> Trials:
         """The trial table, with the labels that were asked for."""
-        with _guard(self.file):
+        with guard(self.file):
             columns = [(path, item) for path, item in below(self._head["trials"]) if not item.is_scale]
         read = {
             path.rpartition("/")[2]: np.asarray(Rows(self, path, item.shape[1:], item.dtype)) for path, item in columns
@@ -373,55 +391,42 @@ class Run:
         fixed = [read.pop(name) for name in ("phase", "epoch", "start", "row")]
         return Trials(*fixed, labels=read)
 
-    def _counts(self, path: str) -> list[int]:
-        """Rows of a dataset in each file."""
-        if path not in self._lengths:
-            if not self._segments:
-                with _guard(self.file):
-                    self._lengths[path] = [dataset_at(self._head, path).shape[0]]
-            else:
-                try:
-                    self._lengths = _lengths(self._segments)
-                except _Vanished:
-                    self._open()
-                    return self._counts(path)
-                self._lengths.setdefault(path, [0] * len(self._segments))
-        return self._lengths[path]
+    def _count(self, path: str) -> int:
+        """Rows of a dataset."""
+        if self._segments is not None:
+            try:
+                return self._segments.rows(path)
+            except Vanished:
+                self._open_again()
+                return self._count(path)
+        if self._seen is not None:
+            return self._seen.get(path, 0)
+        with guard(self.file):
+            return dataset_at(self._head, path).shape[0]
 
     def _rows(self, rows: Rows, start: int, stop: int, rest: tuple[Any, ...] = ()) -> np.ndarray:
-        path, counts = rows._path, self._counts(rows._path)
-        if not self._segments:
-            with _guard(self.file):
-                return dataset_at(self._head, path)[(slice(start, stop), *rest)]
-        pieces, at = [np.empty((0, *rows._row_shape), rows.dtype)[(slice(None), *rest)]], 0
-        try:
-            for segment, count in zip(self._segments, counts, strict=True):
-                low, high = max(start - at, 0), min(stop - at, count)
-                if low < high:
-                    with _opened(segment) as file:
-                        pieces.append(dataset_at(file, path)[(slice(low, high), *rest)])
-                at += count
-        except _Vanished:
-            self._open()
-            return self._rows(rows, start, stop, rest)
-        return np.concatenate(pieces)
+        if self._segments is not None:
+            try:
+                return self._segments.read(rows._path, start, stop, rest, rows._empty[(slice(None), *rest)])
+            except Vanished:
+                self._open_again()
+                return self._rows(rows, start, stop, rest)
+        with guard(self.file):
+            return dataset_at(self._head, rows._path)[(slice(start, stop), *rest)]
 
-    def _stored(self, path: str) -> int:
-        """Bytes on the disk of the datasets below a group."""
-        if not self._segments:
-            return _bytes_below(self._head, path)
-        total = 0
-        for segment in self._segments:
-            with suppress(_Vanished), _opened(segment) as file:
-                total += _bytes_below(file, path)
-        return total
+    def _stored(self, group: str) -> int:
+        """Bytes on the disk of the datasets in a group."""
+        if self._segments is not None:
+            with suppress(Vanished):
+                return self._segments.stored(group)
+        return sum(item.id.get_storage_size() for _, item in below(self._head[group]))
 
     # --- states
 
     def states(self, when: str = "final") -> dict[str, Whole]:
         """The states stored whole, `initial` or `final`: {"W.weights": Whole}; empty where the run has none yet."""
         found: dict[str, Whole] = {}
-        with _states_file(self, when) as file, _guard(file.filename if file else self.file):
+        with _states_file(self, when) as file, guard(file.filename if file else self.file):
             for path, group in _groups(file, when, 1) if file else ():
                 for name, item in group.items():
                     if not item.is_scale:
@@ -445,7 +450,7 @@ class Run:
         return self._state("final", component, compartment)
 
     def _state(self, when: str, component: str, compartment: str) -> np.ndarray:
-        with _states_file(self, when) as file, _guard(file.filename if file else self.file):
+        with _states_file(self, when) as file, guard(file.filename if file else self.file):
             if file is None or f"{when}/{component}/{compartment}" not in file:
                 names = sorted(self.states(when))
                 raise StoreError(
@@ -455,40 +460,6 @@ class Run:
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _guard(path: str | Path) -> Iterator[None]:
-    try:
-        yield
-    except (StoreError, _Vanished):
-        raise
-    except FileNotFoundError as error:
-        raise StoreError(f"{path}: no such file") from error
-    except PermissionError as error:
-        raise StoreError(f"{path}: {error.strerror}") from error
-    except (
-        OSError,
-        KeyError,
-        RuntimeError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        MemoryError,
-        OverflowError,
-    ) as error:
-        why = " ".join(str(error).split())[:200]
-        raise StoreError(f"{path} is damaged, or not an HDF5 file of synsim ({why})") from error
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    try:
-        os.stat(path)
-    except FileNotFoundError as error:
-        raise _Vanished from error
-    with _guard(path), h5py.File(path, "r", locking=False) as file:
-        yield file
 
 
 def _read_status(directory: Path) -> dict[str, Any]:
@@ -501,47 +472,6 @@ def _read_status(directory: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise StoreError(f"{directory / 'status.json'} is damaged: {error}") from error
     return status
-
-
-def _in_order(folder: Path) -> tuple[Path, ...]:
-    found = sorted((int(m[1]), int(m[2]), name) for name in os.listdir(folder) if (m := SEGMENT.fullmatch(name)))
-    reached = 0
-    for first, last, _ in found:
-        if first != reached:
-            raise StoreError(f"{folder}: the segment of steps {reached} to {first} is missing")
-        reached = last
-    return tuple(folder / name for _, _, name in found)
-
-
-def _lengths(segments: tuple[Path, ...]) -> dict[str, list[int]]:
-    lengths: dict[str, list[int]] = {}
-    for number, segment in enumerate(segments):
-        with _opened(segment) as file:
-            for path, item in below(file):
-                lengths.setdefault(path, [0] * len(segments))[number] = item.shape[0]
-    return lengths
-
-
-def dataset_at(group: h5py.Group, path: str) -> h5py.Dataset:
-    """The dataset at a path; a ValueError where something else is there."""
-    item = group[path]
-    if not isinstance(item, h5py.Dataset):
-        raise ValueError(f"{path} is not a dataset")
-    return item
-
-
-def below(group: Any) -> Iterator[tuple[str, h5py.Dataset]]:
-    """Every dataset in a group and the groups in it, with its path."""
-    for name, item in group.items():
-        if isinstance(item, h5py.Dataset):
-            yield item.name or name, item
-        elif isinstance(item, h5py.Group):
-            yield from below(item)
-
-
-def _bytes_below(file: h5py.File, path: str) -> int:
-    group = file.get(path)
-    return sum(item.id.get_storage_size() for _, item in below(group)) if isinstance(group, h5py.Group) else 0
 
 
 def _groups(file: h5py.File, root: str, depth: int) -> Iterator[tuple[str, h5py.Group]]:
@@ -567,7 +497,7 @@ def _states_file(run: Run, when: str) -> Iterator[h5py.File | None]:
     if not path.is_file():
         yield None
         return
-    with _opened(path) as file:
+    with opened(path) as file:
         yield file
 
 

@@ -259,7 +259,8 @@ def _head(about: Mapping[str, Any]) -> Iterator[str]:
     trials = about["trials"]
     phases = ", ".join(f"{name} {count:,}" for name, count in trials["phases"].items())
     some = f" ({phases})" if len(trials["phases"]) > 1 else ""
-    yield f"  {_count(trials['count'], 'trial')}{some}, {_count(about['steps'], 'step')}, {_milliseconds(about['time'])}"
+    steps = f"{_count(about['steps'], 'step')}, {_milliseconds(about['time'])}"
+    yield f"  {_count(trials['count'], 'trial')}{some}, {steps}"
 
 
 Branch = tuple[str, list[str], list[Any]]

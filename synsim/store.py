@@ -17,7 +17,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,8 @@ from synsim.layout import (
     plan_of_states,
 )
 from synsim.locks import RunLock
-from synsim.reading import Run, below, dataset_at
+from synsim.reading import Run
+from synsim.segments import SEGMENT, VERSION, Segments, dataset_at, segment_image, segment_name
 
 __all__ = [
     "Events",
@@ -63,11 +64,8 @@ __all__ = [
 ]
 
 IN_MEMORY = 256 << 20  # a merged file up to this size is built in memory
-HELD_BYTES = 64 << 20  # of segments that are read at once for it
-VERSION = "v110"  # of the file format: its metadata has checksums, and readers since 2016 know it
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
-_SEGMENT = re.compile(r"seg-(\d+)-(\d+)\.h5")
 _TEMPORARY = re.compile(r"\..+\.tmp\d+")
 
 
@@ -175,72 +173,6 @@ def _compare(file: h5py.File, it: Plan, pieces: Callable[[str], Iterator[np.ndar
             raise StoreError(f"{path} reads back differently from what was written")
 
 
-class _Segments:
-    """The finished segments of a run directory, in order.
-
-    `pieces` gives a dataset segment by segment. To open many small segments for each dataset again would take longer
-    than the run, so datasets are read together, as many at a time as fit into memory; `order` is that of their use.
-    """
-
-    def __init__(self, folder: Path, names: list[str], sha256: str, stack: ExitStack):
-        self.folder, self.names, self._stack = folder, names, stack
-        self._open: dict[str, h5py.File] = {}
-        self._held: dict[str, list[np.ndarray]] = {}
-        self.order: list[str] = []
-        self.rows: dict[str, int] = {}
-        self._bytes: dict[str, int] = {}
-        reached = 0
-        for name in names:
-            with self._reading(name) as file:
-                first, last = (int(np.asarray(file.attrs[key])) for key in ("first", "last"))
-                if file.attrs["config_sha256"] != sha256:
-                    raise StoreError(f"{self.folder / name} belongs to another config")
-                if first != reached:
-                    raise StoreError(f"{self.folder}: the segment of steps {reached} to {first} is missing")
-                reached = last
-                for path, item in below(file):
-                    self.rows[path] = self.rows.get(path, 0) + len(item)
-                    self._bytes[path] = self._bytes.get(path, 0) + item.nbytes
-
-    def pieces(self, path: str) -> Iterator[np.ndarray]:
-        if self._bytes.get(path, 0) > HELD_BYTES:
-            for name in self.names:
-                with self._reading(name) as file:
-                    if path in file:
-                        yield dataset_at(file, path)[...]
-            return
-        if path not in self._held:
-            self._hold(path)
-        yield from self._held[path]
-
-    def _hold(self, path: str) -> None:
-        ahead = self.order[self.order.index(path) + 1 :] if path in self.order else []
-        wanted, room = [path], HELD_BYTES - self._bytes.get(path, 0)
-        for other in ahead:
-            if (room := room - self._bytes.get(other, 0)) < 0:
-                break
-            wanted.append(other)
-        self._held = {each: [] for each in wanted}
-        for name in self.names:
-            with self._reading(name) as file:
-                for each in wanted:
-                    if each in file:
-                        self._held[each].append(dataset_at(file, each)[...])
-
-    @contextmanager
-    def _reading(self, name: str) -> Iterator[h5py.File]:
-        try:
-            if name not in self._open and len(self._open) < 128:  # keep some open, not more than the system allows
-                self._open[name] = self._stack.enter_context(h5py.File(self.folder / name, "r", locking=False))
-            if name in self._open:
-                yield self._open[name]
-            else:
-                with h5py.File(self.folder / name, "r", locking=False) as file:
-                    yield file
-        except (OSError, KeyError, RuntimeError, ValueError) as error:
-            raise StoreError(f"{self.folder / name} is damaged: {error}") from error
-
-
 # --- the writer ------------------------------------------------------------------------------------------------------
 
 
@@ -320,7 +252,7 @@ class Writer:
         self._status("running", {})  # a directory without its result must not look finished
         for folder, own in (
             ("", re.compile(rf"{re.escape(self.target.name)}|{_TEMPORARY.pattern}")),
-            ("seg", re.compile(rf"head\.h5|final\.h5|{_SEGMENT.pattern}|{_TEMPORARY.pattern}")),
+            ("seg", re.compile(rf"head\.h5|final\.h5|{SEGMENT.pattern}|{_TEMPORARY.pattern}")),
             ("ckpt", re.compile(rf"ck-\d+\.npz|{_TEMPORARY.pattern}")),
         ):
             self._remove(folder, own)
@@ -370,15 +302,9 @@ class Writer:
         columns = flatten(self.layout, blocks, trials)
         begun = self._evenly(columns)
 
-        def fill(file: h5py.File) -> None:
-            file.attrs.update({"first": first, "last": last, "config_sha256": self.layout.config_sha256})
-            for path, values in columns.items():
-                if len(values):
-                    _dataset(file, path, values.shape, values.dtype)[...] = values
-
-        name = f"seg-{first:012d}-{last:012d}.h5"
+        name = segment_name(first, last)
         with self._saving(f"steps {first} to {last}"):
-            publish(self._seg, name, _in_memory(fill))
+            publish(self._seg, name, segment_image(first, last, self.layout.config_sha256, columns))
         self._segments.append(name)
         self._begun = begun
         self.saved = last
@@ -425,12 +351,11 @@ class Writer:
         """
         with self._saving("the final states"):
             self._keep_final(final, provenance or {})
-        with self._saving(f"{self.target}"), ExitStack() as stack:
-            segments = _Segments(self.directory / "seg", self._segments, self.layout.config_sha256, stack)
-            self._merge(segments, final, provenance or {})
+        with self._saving(f"{self.target}"):
+            self._merge(final, provenance or {})
         # From here on the run is complete, since its file exists: what fails now costs nobody anything.
         with suppress(OSError):
-            self._remove("seg", re.compile(rf"head\.h5|final\.h5|{_SEGMENT.pattern}"))
+            self._remove("seg", re.compile(rf"head\.h5|final\.h5|{SEGMENT.pattern}"))
             os.rmdir("seg", dir_fd=self._folder)
         with suppress(OSError):
             self._status("done", {})
@@ -441,23 +366,28 @@ class Writer:
         it = plan_of_states(self.layout, final, provenance)
         publish(self._seg, "final.h5", _in_memory(lambda file: self._build(file, it)))
 
-    def _merge(self, segments: _Segments, final: States, provenance: Mapping[str, Any]) -> None:
+    def _merge(self, final: States, provenance: Mapping[str, Any]) -> None:
+        segments = Segments(self.directory / "seg", self._segments, self.layout.config_sha256)
         rows, begins = {}, {}
         for record in self.layout.records:
             at = group_of(self.layout, record)
-            rows[record.name] = segments.rows.get(f"{at}/{'timestamps' if record.form == 'events' else 'time'}", 0)
+            rows[record.name] = segments.rows(f"{at}/{'timestamps' if record.form == 'events' else 'time'}")
             begins[record.name] = self._begun.get(record.name, (0.0, 0))[0]
         it = plan(
             self.layout,
             rows,
-            segments.rows.get("/trials/phase", 0),
+            segments.rows("/trials/phase"),
             steps=self.saved,
             begins=begins,
             initial=self._initial,
             final=final,
             provenance=provenance,
         )
-        segments.order = [path for path, column in it.columns.items() if column.values is None]
+        growing = [path for path, column in it.columns.items() if column.values is None]
+
+        def pieces(path: str) -> Iterator[np.ndarray]:
+            return segments.pieces(path, growing[growing.index(path) + 1 :])
+
         size, space = it.nbytes, os.fstatvfs(self._folder)
         free = space.f_bavail * space.f_frsize
         if size > free:
@@ -468,21 +398,21 @@ class Writer:
 
                 def fill(file: h5py.File) -> None:
                     _create(file, it)
-                    _fill(file, it, segments.pieces, lambda: None)
+                    _fill(file, it, pieces, lambda: None)
 
                 write_all(fd, _in_memory(fill))
             else:
-                self._stream(fd, it, segments)
+                self._stream(fd, it, pieces)
             with h5py.File(self.directory / temporary, "r", locking=False) as file:
-                _compare(file, it, segments.pieces)
+                _compare(file, it, pieces)
 
     @staticmethod
-    def _stream(fd: int, it: Plan, segments: _Segments) -> None:
+    def _stream(fd: int, it: Plan, pieces: Callable[[str], Iterator[np.ndarray]]) -> None:
         disk = Disk(fd)
         try:
             with h5py.File(disk, "w", libver=VERSION) as file:
                 _create(file, it)
-                _fill(file, it, segments.pieces, disk.check)
+                _fill(file, it, pieces, disk.check)
         except Exception:
             disk.check()  # what HDF5 says after a swallowed failure is not the cause
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,3 +24,13 @@ def choose(quick: Any, ci: Any = None, full: Any = None) -> Any:
 def scale() -> Callable[..., Any]:
     """`scale(quick=2, ci=5, full=20)`: how much of a long test to run."""
     return choose
+
+
+@pytest.fixture(scope="module")
+def small_programs() -> Iterator[None]:
+    """For modules that compile hundreds of programs and run each once: XLA thinks less about them."""
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)

@@ -29,6 +29,8 @@ from synsim.graph import Call, Graph
 from synsim.loop import computing
 from synsim.plan import plan
 
+pytestmark = pytest.mark.usefixtures("small_programs")
+
 STEPS = 50
 UNITS = 5
 IMAGE = (6, 4)  # not square, and more rows than a kernel has
@@ -125,11 +127,8 @@ def _folder() -> Path:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _quickly():
-    """Hundreds of small programs that run once: what XLA would make of them with more thought matters elsewhere."""
-    jax.config.update("jax_disable_most_optimizations", True)
+def _clean():
     yield
-    jax.config.update("jax_disable_most_optimizations", False)
     shutil.rmtree(_folder(), ignore_errors=True)
 
 

@@ -20,7 +20,7 @@ import synsim
 ROOT = Path(synsim.__file__).parent
 
 CONFIG = ("config", "config.*", "spec", "expressions", "values")
-STORE = ("store", "layout", "reading", "locks", "foreign", "files")
+STORE = ("store", "layout", "reading", "locks", "foreign", "files", "segments")
 PARTS = "components.synapses"
 
 # module (or pattern): the modules of the package that it may import
@@ -77,8 +77,9 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "layout": (),
     "locks": ("faults",),
     "foreign": ("faults",),
-    "reading": ("faults", "layout", "locks"),
-    "store": ("faults", "files", "foreign", "layout", "locks", "reading"),
+    "segments": ("faults", "layout"),
+    "reading": ("faults", "layout", "locks", "segments"),
+    "store": ("faults", "files", "foreign", "layout", "locks", "reading", "segments"),
     # what users face
     "report": ("reading", "layout", "faults", "preflight"),
     "pages": ("expressions", "graph", "plan", "preflight"),
@@ -89,7 +90,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
 
 # third parties and parts of the standard library that only some modules may import
 OUTSIDE: dict[str, tuple[str, ...]] = {
-    "h5py": ("store", "reading", "foreign"),
+    "h5py": ("store", "reading", "foreign", "segments"),
     "typer": ("cli",),
     "rich": ("cli",),
     "yaml": ("config.yaml_source", "cli"),  # the command line only writes it

@@ -1,0 +1,236 @@
+"""The finished segments of a run: small files in a row that together hold the rows of its records.
+
+A segment has each dataset under the path that it will have in the finished file. Some thousands of them would take
+longer to read dataset by dataset than the run took, so they are read in few passes, as much at a time as may be held.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from synsim.faults import StoreError
+from synsim.layout import chunk_shape
+
+SEGMENT = re.compile(r"seg-(\d+)-(\d+)\.h5")
+VERSION = "v110"  # of the file format: its structure has checksums, and readers since 2016 know it
+HELD_BYTES = 64 << 20
+
+
+class Vanished(StoreError):
+    """A segment is gone, as when the run was finished in between."""
+
+
+@contextmanager
+def guard(path: str | Path) -> Iterator[None]:
+    """Turns whatever HDF5 says of a damaged or foreign file into one StoreError."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: no such file") from error
+    except PermissionError as error:
+        raise StoreError(f"{path}: {error.strerror}") from error
+    except (
+        OSError,
+        KeyError,
+        RuntimeError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        MemoryError,
+        OverflowError,
+    ) as error:
+        why = " ".join(str(error).split())[:200]
+        raise StoreError(f"{path} is damaged, or not an HDF5 file of synsim ({why})") from error
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """A segment, open for reading."""
+    if not path.exists():
+        raise Vanished(f"{path}: no such file")
+    with guard(path), h5py.File(path, "r", locking=False) as file:
+        yield file
+
+
+def dataset_at(group: h5py.Group, path: str) -> h5py.Dataset:
+    """The dataset at a path; a ValueError where something else is there."""
+    item = group[path]
+    if not isinstance(item, h5py.Dataset):
+        raise ValueError(f"{path} is not a dataset")
+    return item
+
+
+def below(group: Any) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Every dataset in a group and the groups in it, with its path."""
+    for name, item in group.items():
+        if isinstance(item, h5py.Dataset):
+            yield item.name or name, item
+        elif isinstance(item, h5py.Group):
+            yield from below(item)
+
+
+def segment_name(first: int, last: int) -> str:
+    """The file of steps `first` up to `last`."""
+    return f"seg-{first:012d}-{last:012d}.h5"
+
+
+def segment_image(first: int, last: int, sha256: str, columns: Mapping[str, np.ndarray]) -> bytes:
+    """The bytes of a segment with some rows of each column."""
+    parents = h5py.h5p.create(h5py.h5p.LINK_CREATE)
+    parents.set_create_intermediate_group(1)
+    with h5py.File("image", "w", driver="core", backing_store=False, block_size=1 << 16, libver=VERSION) as file:
+        file.attrs.update({"first": first, "last": last, "config_sha256": sha256})
+        for path, values in columns.items():
+            if not values.size:
+                continue
+            how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            how.set_chunk(chunk_shape(values.shape, values.dtype.itemsize))
+            how.set_fletcher32()
+            space, kind = h5py.h5s.create_simple(values.shape), h5py.h5t.py_create(values.dtype)
+            dataset = h5py.h5d.create(file.id, path.encode(), kind, space, how, parents)
+            dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(values))
+        file.flush()
+        return file.id.get_file_image()
+
+
+class Segments:
+    """The segments in a folder, in order, or those of the given names. StoreError where one is missing or damaged."""
+
+    def __init__(self, folder: Path, names: Sequence[str] | None = None, sha256: str | None = None):
+        self.folder, self._sha256 = folder, sha256
+        found = sorted(
+            (int(match[1]), int(match[2]), name)
+            for name in (os.listdir(folder) if names is None else names)
+            if (match := SEGMENT.fullmatch(name))
+        )
+        self.steps = 0
+        for first, last, _ in found:
+            if first != self.steps:
+                raise StoreError(f"{folder}: the segment of steps {self.steps} to {first} is missing")
+            self.steps = last
+        self.names = [name for _, _, name in found]
+        self._counts: dict[str, list[int]] | None = None
+        self._bytes: dict[str, int] = {}  # of the values
+        self._stored: dict[str, int] = {}  # on the disk
+        self._held: dict[str, list[np.ndarray]] = {}
+        self._all_held = False
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files."""
+        return [self.folder / name for name in self.names]
+
+    def _scan(self) -> dict[str, list[int]]:
+        """How many rows of each dataset each segment has; if there is little, the rows too."""
+        if self._counts is not None:
+            return self._counts
+        counts: dict[str, list[int]] = {}
+        self._all_held = sum(path.stat().st_size for path in self.paths if path.exists()) <= HELD_BYTES
+        for number, path in enumerate(self.paths):
+            with opened(path) as file:
+                if self._sha256 is not None and file.attrs["config_sha256"] != self._sha256:
+                    raise StoreError(f"{path} belongs to another config")
+                for name in _datasets(file):
+                    item = h5py.h5d.open(file.id, name.encode())
+                    counts.setdefault(name, [0] * len(self.names))[number] = item.shape[0]
+                    size = math.prod(item.shape) * item.dtype.itemsize
+                    self._bytes[name] = self._bytes.get(name, 0) + size
+                    self._stored[name] = self._stored.get(name, 0) + item.get_storage_size()
+                    if self._all_held:
+                        self._held.setdefault(name, []).append(_read(item))
+        self._counts = counts
+        return counts
+
+    @property
+    def known(self) -> dict[str, int] | None:
+        """Rows of each dataset, if they have been looked at."""
+        return None if self._counts is None else {path: sum(counts) for path, counts in self._counts.items()}
+
+    def rows(self, path: str) -> int:
+        """Rows of a dataset in all segments together."""
+        return sum(self._scan().get(path, ()))
+
+    def stored(self, group: str) -> int:
+        """Bytes on the disk of the datasets in a group."""
+        self._scan()
+        return sum(size for path, size in self._stored.items() if path.startswith(f"{group}/"))
+
+    def read(self, path: str, start: int, stop: int, rest: tuple[Any, ...], empty: np.ndarray) -> np.ndarray:
+        """Rows `start` up to `stop`, indexed further by `rest`; `empty` is no row of that kind."""
+        counts, pieces, at = self._scan().get(path, [0] * len(self.names)), [empty], 0
+        held = iter(self._held.get(path, ()) if self._all_held else ())
+        for file_path, count in zip(self.paths, counts, strict=True):
+            piece = next(held) if self._all_held and count else None
+            low, high = max(start - at, 0), min(stop - at, count)
+            at += count
+            if low >= high:
+                continue
+            if piece is not None:
+                pieces.append(piece[(slice(low, high), *rest)])
+                continue
+            with opened(file_path) as file:
+                pieces.append(dataset_at(file, path)[(slice(low, high), *rest)])
+        return np.concatenate(pieces)
+
+    def pieces(self, path: str, ahead: Sequence[str] = ()) -> Iterator[np.ndarray]:
+        """The rows of a dataset, segment by segment; `ahead` are those that will be asked for next."""
+        counts = self._scan()
+        if path not in counts:
+            return
+        if path not in self._held and self._bytes[path] <= HELD_BYTES:
+            self._hold(path, ahead)
+        if path in self._held:
+            yield from self._held[path]
+            return
+        for file_path, count in zip(self.paths, counts[path], strict=True):
+            if count:
+                with opened(file_path) as file:
+                    yield _read(h5py.h5d.open(file.id, path.encode()))
+
+    def _hold(self, path: str, ahead: Sequence[str]) -> None:
+        wanted, room = {path: self._scan()[path]}, HELD_BYTES - self._bytes[path]
+        for other in ahead:
+            if (room := room - self._bytes.get(other, 0)) < 0:
+                break
+            wanted[other] = self._scan().get(other, [0] * len(self.names))
+        self._held = {each: [] for each in wanted}
+        for number, file_path in enumerate(self.paths):
+            with opened(file_path) as file:
+                for each, counts in wanted.items():
+                    if counts[number]:
+                        self._held[each].append(_read(h5py.h5d.open(file.id, each.encode())))
+
+
+# h5py's own objects take four times as long as these calls of HDF5 below them.
+
+
+def _datasets(file: h5py.File) -> list[str]:
+    found: list[str] = []
+
+    def look(name: bytes, about: Any) -> None:
+        if about.type == h5py.h5o.TYPE_DATASET:
+            found.append(f"/{name.decode()}")
+
+    h5py.h5o.visit(file.id, look, info=True)
+    return found
+
+
+def _read(dataset: h5py.h5d.DatasetID) -> np.ndarray:
+    values = np.empty(dataset.shape, dataset.dtype)
+    if values.size:
+        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+    return values
