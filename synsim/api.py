@@ -125,6 +125,7 @@ def _provenance(began: float, outcome: Outcome) -> dict[str, Any]:
             "finished": _iso(time.time()),
             "seconds": outcome.seconds,
             "compile_seconds": outcome.compile_seconds,
+            "chunk_steps": list(outcome.chunk_steps.values()),
             "resumes": 0}
 
 

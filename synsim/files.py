@@ -39,12 +39,23 @@ def atomic_write(path: str | Path, data: bytes) -> None:
         os.close(folder)
 
 
+def keep_entry(path: Path) -> None:
+    """Make sure that a new file or folder is still listed in its folder after a loss of power."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def publish(folder: int, name: str, data: bytes) -> None:
+    """`atomic_write` in an open folder."""
     with atomic_file(folder, name) as (fd, _):
         write_all(fd, data)
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:
+    """Write all of it: one write may take less than it was given."""
     left = memoryview(data)
     while left:
         left = left[os.write(fd, left) :]

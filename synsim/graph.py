@@ -9,7 +9,7 @@ import dataclasses
 import types
 import typing
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from synsim import catalogue, describe
 from synsim.component import Compartment, Component, Declaration, count
 from synsim.expressions import Wire
 from synsim.spec import EVERY, Phase, Spec, TypedSettings
-from synsim.faults import ConfigError, Fault
+from synsim.faults import ConfigError, Fault, MissingInput
 from synsim.preflight import SHARE, too_large
 from synsim.initialisers import Array, Constant, Data, File, Initialiser
 
@@ -122,26 +122,28 @@ def build(spec: Spec, given: Build) -> tuple[Graph, ...]:
     """One graph a phase (one in all where there are no phases). Raises ConfigError with every fault found."""
     dtype, batch = spec.run.precision, spec.run.batch
     faults: list[Fault] = []
+    errors: list[ConfigError] = []
     parts = {}
     for name, typed in spec.components.items():
         try:
             parts[name] = _instantiate(spec, given, name, typed, dtype)
         except ConfigError as error:
-            faults += error.faults
-    if faults:
-        raise ConfigError(faults)
+            errors.append(error)
+    if errors:
+        raise _together(errors)
     parts = _fit_synapses(spec, given, parts)
     _refuse_giants(parts, batch, dtype, given.budget)
-    faults += _impossible(spec, parts)
+    impossible = _impossible(spec, parts)
+    errors += [ConfigError(impossible)] if impossible else []
     starts = {}
     for path, value in spec.initial.items():
         component, compartment = path.split(".")
         try:
             starts[path] = _start(spec, given, parts[component], compartment, path, value, dtype)
         except ConfigError as error:
-            faults += error.faults
-    if faults:
-        raise ConfigError(faults)
+            errors.append(error)
+    if errors:
+        raise _together(errors)
     parts = {name: _with_structure(spec, name, part, dtype) for name, part in parts.items()}
 
     phases = spec.phases or (None,)
@@ -169,7 +171,7 @@ def build(spec: Spec, given: Build) -> tuple[Graph, ...]:
             dt=float(spec.run.dt), steps=int(steps), dtype=dtype)
         if phase is not None and phase.set:
             try:
-                graph = override(graph, phase.set)
+                graph = override(graph, {_by_field(spec, path): value for path, value in phase.set.items()})
             except ConfigError as error:
                 index = phases.index(phase)
                 faults += [dataclasses.replace(f, path=("phases", index, "set", *f.path)) for f in error.faults]
@@ -177,6 +179,19 @@ def build(spec: Spec, given: Build) -> tuple[Graph, ...]:
     if faults:
         raise ConfigError(list(dict.fromkeys(faults)))
     return tuple(graphs)
+
+
+def _by_field(spec: Spec, path: str) -> str:
+    """The path of a setting with the name that its class has for it: presets have names of their own."""
+    component, _, public = path.partition(".")
+    typed = spec.components[component]
+    return f"{component}.{describe.settings(typed.type, typed.settings)[public].field}"
+
+
+def _together(errors: Sequence[ConfigError]) -> ConfigError:
+    """All faults of several errors, as the error that fits them."""
+    kind = MissingInput if any(isinstance(error, MissingInput) for error in errors) else ConfigError
+    return kind([fault for error in errors for fault in error.faults])
 
 
 def _kind(parts: Mapping[str, Component], path: str) -> str:
@@ -187,7 +202,7 @@ def _kind(parts: Mapping[str, Component], path: str) -> str:
 def _instantiate(spec: Spec, given: Build, name: str, typed: TypedSettings, dtype: str) -> Component:
     flat = describe.settings(typed.type, typed.settings)
     owners: dict[str, dict[str, Any]] = {"": {}, "connectivity": {}, "dynamics": {}, "rule": {}}
-    faults = []
+    errors = []
     for public, setting in flat.items():
         if setting.owner == "" and setting.field in ("connectivity", "dynamics", "rule"):
             continue
@@ -195,9 +210,9 @@ def _instantiate(spec: Spec, given: Build, name: str, typed: TypedSettings, dtyp
         try:
             owners[setting.owner][setting.field] = _ready(spec, given, name, public, setting, value, dtype)
         except ConfigError as error:
-            faults += error.faults
-    if faults:
-        raise ConfigError(faults)
+            errors.append(error)
+    if errors:
+        raise _together(errors)
     chosen = describe.part_types(typed.type, typed.settings)
     if not chosen:
         part = catalogue.types()[typed.type](**owners[""])
@@ -560,7 +575,13 @@ def override(graph: Graph, values: Mapping[str, Any]) -> Graph:
         owner, name = place
         holder = part if owner == "" else getattr(part, owner)
         old = getattr(holder, name)
-        new = value if isinstance(value, jax.Array) else np.asarray(value, graph.dtype)
+        try:
+            new = value if isinstance(value, jax.Array) else np.asarray(_number(value), graph.dtype)
+        except (TypeError, ValueError):
+            faults.append(Fault(f"{path} cannot become {value!r}: where the program stays, only numbers change", (path,)))
+            continue
+        if old is not None and new.ndim and new.size == np.size(old):
+            new = new.reshape(np.shape(old))  # an image of units may be written as a flat list
         if old is None or (new.ndim and new.shape != np.shape(old)):
             faults.append(Fault(f"{path} cannot become {value!r}: it is "
                                 + ("null in the config" if old is None else f"of shape {list(np.shape(old))}"), (path,)))
@@ -570,6 +591,12 @@ def override(graph: Graph, values: Mapping[str, Any]) -> Graph:
     if faults:
         raise ConfigError(faults)
     return dataclasses.replace(graph, parts=parts, seed=seed)
+
+
+def _number(value: Any) -> Any:
+    if value is None:
+        raise TypeError("null is no number")  # numpy would make it a NaN
+    return value
 
 
 def _leaf(part: Component, public: str) -> tuple[str, str] | None:

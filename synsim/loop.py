@@ -220,19 +220,20 @@ def first_length(phase: PhasePlan) -> int:
 
 
 def fitted(phase: PhasePlan, length: int) -> int:
-    """A chunk length near `length` that its records allow and that leaves no small rest."""
+    """A chunk length near `length` that its records allow: a power of two in trials, or in steps of one trial."""
     steps = phase.graph.steps
     per_step = sum(_row_bytes(phase, take) * (1 if take.each_trial else take.slots(steps)) for take in phase.takes)
     length = max(1, min(length, phase.steps, int(CHUNK_BYTES / max(1e-9, per_step / steps))))
+    if length >= phase.steps:
+        return length
     if length >= steps:
-        trials = max(1, length // steps)
-        return steps * _even(phase.trials, trials)
-    return _even(steps, length)
+        return steps * _rounded(length // steps)
+    return _rounded(length)
 
 
-def _even(whole: int, most: int) -> int:
-    """The largest divisor of `whole` up to `most`, or `most` where that would halve it."""
-    return next((n for n in range(min(most, whole), most // 2, -1) if whole % n == 0), most)
+def _rounded(number: int) -> int:
+    """The largest power of two up to `number`: measured lengths differ from run to run, the programs kept must not."""
+    return 1 << (number.bit_length() - 1)
 
 
 def _row_bytes(phase: PhasePlan, take: Take) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue]
 
 from synsim.faults import StoreError
 from synsim.layout import chunk_shape
@@ -222,10 +223,10 @@ def _datasets(file: h5py.File) -> list[str]:
     found: list[str] = []
 
     def look(name: bytes, about: Any) -> None:
-        if about.type == h5py.h5o.TYPE_DATASET:
+        if about.type == h5o.TYPE_DATASET:
             found.append(f"/{name.decode()}")
 
-    h5py.h5o.visit(file.id, look, info=True)
+    h5o.visit(file.id, look, info=True)
     return found
 
 

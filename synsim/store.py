@@ -26,7 +26,7 @@ import h5py
 import numpy as np
 
 from synsim.faults import Locked, StoreError
-from synsim.files import Disk, atomic_file, atomic_write, publish, write_all
+from synsim.files import Disk, atomic_file, atomic_write, keep_entry, publish, write_all
 from synsim.foreign import read_array
 from synsim.layout import (
     Column,
@@ -66,7 +66,7 @@ __all__ = [
 IN_MEMORY = 256 << 20  # a merged file up to this size is built in memory
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
-_TEMPORARY = re.compile(r"\..+\.tmp\d+")
+_TEMPORARY = re.compile(r"\.(status\.json|config\.yaml|[A-Za-z0-9][A-Za-z0-9._-]*\.h5)\.tmp\d+")
 
 
 def check_name(name: str) -> str:
@@ -223,14 +223,17 @@ class Writer:
                 what = "a finished run" if self.target.exists() else "a run already"
                 raise Locked(f"{self.directory} holds {what}; choose another name, or --overwrite to replace it")
             self._clear()
+        self._remove("", _TEMPORARY)
         with suppress(FileExistsError):
             os.mkdir("seg", dir_fd=self._folder)
+        os.fsync(self._folder)
+        keep_entry(self.directory)
         self._seg = os.open("seg", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
 
     def _occupant(self) -> bool:
         """Whether a run is here already; refuses what is no run of synsim, and links in the place of its files."""
         entries = sorted(os.listdir(self._folder))
-        ours = {"lock", "status.json", "config.yaml", "seg", "ckpt", self.target.name}
+        ours = {"lock", "status.json", "config.yaml", "seg", self.target.name}
         for name in ours.intersection(entries):
             if stat.S_ISLNK(os.stat(name, dir_fd=self._folder, follow_symlinks=False).st_mode):
                 raise Locked(f"{self.directory / name} is a symbolic link; synsim writes only files of its own")
@@ -250,14 +253,8 @@ class Writer:
     def _clear(self) -> None:
         """Remove what synsim itself wrote here, and nothing else."""
         self._status("running", {})  # a directory without its result must not look finished
-        for folder, own in (
-            ("", re.compile(rf"{re.escape(self.target.name)}|{_TEMPORARY.pattern}")),
-            ("seg", re.compile(rf"head\.h5|final\.h5|{SEGMENT.pattern}|{_TEMPORARY.pattern}")),
-            ("ckpt", re.compile(rf"ck-\d+\.npz|{_TEMPORARY.pattern}")),
-        ):
-            self._remove(folder, own)
-        with suppress(OSError):
-            os.rmdir("ckpt", dir_fd=self._folder)
+        self._remove("", re.compile(re.escape(self.target.name)))
+        self._remove("seg", re.compile(rf"head\.h5|final\.h5|{SEGMENT.pattern}|{_TEMPORARY.pattern}"))
 
     def _remove(self, folder: str, own: re.Pattern[str]) -> None:
         try:

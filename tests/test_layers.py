@@ -85,7 +85,8 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "pages": ("expressions", "graph", "plan", "preflight"),
     "api": ("", "config", "faults", "loop", "plan", "preflight", "reading", "spec", "store"),
     "cli": ("", "api", "catalogue", "config", "describe", "faults", "loop", "pages", "plan", "report", "spec"),
-    "": ("api",),
+    "__main__": ("cli",),
+    "": ("api", "faults"),
 }
 
 # third parties and parts of the standard library that only some modules may import

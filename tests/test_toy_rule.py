@@ -120,3 +120,10 @@ def test_its_wires_and_settings_are_checked_like_any_other():
     with pytest.raises(ConfigError, match=r"W\.pre needs a wire"):
         api.check({"run": {"steps": 1}, "components": {"W": {"type": "ToyOjaSynapse", "shape": [2, 2]}},
                    "wires": {"W.inputs": 1, "W.post": 1}})  # fmt: skip
+
+
+def test_a_phase_can_set_it_by_its_public_name():
+    it = api.check({"run": {"steps": 1}, "components": {"W": {"type": "ToyOjaSynapse", "shape": [2, 2]}},
+                    "wires": {"W.inputs": 1, "W.pre": 1, "W.post": 1},
+                    "phases": [{"name": "a"}, {"name": "b", "set": {"W.learning_rate": 0.5}}]})  # fmt: skip
+    assert [float(phase.graph.parts["W"].rule.eta) for phase in it.phases] == [pytest.approx(0.05), 0.5]
