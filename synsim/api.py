@@ -21,8 +21,8 @@ from synsim.reading import Run
 from synsim.spec import Spec
 
 if TYPE_CHECKING:
-    from synsim.plan import RunPlan
     from synsim.loop import Outcome, Progress
+    from synsim.plan import RunPlan
 
 __all__ = ["check", "load", "open", "run"]
 
@@ -36,8 +36,8 @@ def open(path: str | os.PathLike[str]) -> Run:
 
 def check(config: Config, **settings: Any) -> RunPlan:
     """What a run of this config would do, known without compiling. Raises ConfigError with every fault."""
-    from synsim.plan import plan
     from synsim.loop import computing
+    from synsim.plan import plan
 
     spec = _spec(config, settings)
     with computing(spec):

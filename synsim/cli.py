@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from synsim.plan import RunPlan
     from synsim.loop import Outcome, Progress
+    from synsim.plan import RunPlan
     from synsim.spec import Spec
 
 app = typer.Typer(

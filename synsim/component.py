@@ -28,7 +28,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
-
 Size = int | tuple[int, ...]
 """A number of units, or the shape they are laid out in."""
 

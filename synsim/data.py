@@ -13,7 +13,6 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from synsim import preflight
 from synsim.component import Declaration, static
 from synsim.component import part as one_of
 from synsim.corruptions import Corruption, Flip, Gaussian, Mask
@@ -37,7 +37,6 @@ ALLOWED: tuple[Axes, ...] = (
     ),
 )
 CORRUPTIONS: Mapping[str, type[Corruption]] = {"flip": Flip, "mask": Mask, "gaussian": Gaussian}
-DEFAULT_BUDGET = 4 << 30  # bytes of one array where the system does not say how much memory is free
 
 
 class Typed(Protocol):
@@ -264,7 +263,7 @@ def _read(path: Path, key: str | None) -> np.ndarray:
     if not stat.S_ISREG(mode):
         raise _Problem("path", f"{path} is not a regular file")
     try:
-        values = reader(path, key, _budget())
+        values = reader(path, key, preflight.available_memory() // 2)
     except PermissionError as error:
         raise _Problem("path", f"{path}: {error.strerror}", missing=True) from None
     except (OSError, ValueError, EOFError, OverflowError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
@@ -276,15 +275,6 @@ def _read(path: Path, key: str | None) -> np.ndarray:
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     _check_finite(values, "path")
     return values
-
-
-def _budget() -> int:
-    """Bytes that one array may take: half of the memory that is free."""
-    with suppress(OSError, ValueError, StopIteration):
-        with open("/proc/meminfo", encoding="ascii") as file:
-            free = next(line for line in file if line.startswith("MemAvailable"))
-        return int(free.split()[1]) * 512
-    return DEFAULT_BUDGET
 
 
 def _fitting(what: str, shape: tuple[int, ...], dtype: np.dtype, budget: int) -> None:

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from synsim.faults import suggest
+from synsim.segments import open_unlocked
 
 
 def read_array(path: str | Path, key: str, budget: int) -> np.ndarray:
@@ -19,7 +20,7 @@ def read_array(path: str | Path, key: str, budget: int) -> np.ndarray:
     numbers, filters other than HDF5's own, and more than `budget` bytes, judged before a byte is read.
     """
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        with open_unlocked(path) as file:
             dataset = _resolve(file, key)
             dtype, count = dataset.dtype, math.prod(dataset.shape or ())
             if dataset.shape is None or dtype.kind not in "biuf" or dtype.names or dtype.hasobject:

@@ -18,17 +18,19 @@ import jax
 import numpy as np
 
 from synsim import engine
-from synsim.spec import Spec
 from synsim.engine import NEVER, Carry
 from synsim.faults import ConfigError, Fault, RunError, Stopped, listing
 from synsim.graph import Graph
 from synsim.layout import Events, Trace, Trials
 from synsim.plan import PhasePlan, RunPlan
 from synsim.records import Take
+from synsim.spec import Spec
 
 CHUNK_SECONDS = 0.5  # of computing: short enough to stop soon, long enough to cost nothing
 CHUNK_BYTES = 64 << 20  # of records that one chunk may hold
 SAVE_SECONDS = 0.4  # between segments at the least
+SAVE_SHARE = 0.02  # of the time so far, which keeps the segments of a long run few
+SAVE_MOST_SECONDS = 30.0  # between segments at the most
 SAVE_BYTES = 64 << 20  # of records that wait for a segment at the most
 CONSTANT_ELEMENTS = 1 << 14  # a larger array in the graph is an argument of the program, not a constant in it
 
@@ -259,7 +261,8 @@ class _Saving:
         self._jobs: deque[concurrent.futures.Future[None]] = deque()
         self._blocks: dict[str, list[Any]] = {}
         self._trials: list[Trials] = []
-        self._bytes, self._first, self._last, self._saved_at = 0, 0, 0, time.monotonic()
+        self._bytes, self._first, self._last = 0, 0, 0
+        self._began = self._saved_at = time.monotonic()
         self.saved = 0  # steps that are safe
         self.scalars: dict[str, float] = {}
 
@@ -304,8 +307,11 @@ class _Saving:
         if ends:
             self._trials.append(self._table(phase, piece.trial, piece.n or 1))
         self._last = phase.first_step + piece.trial * steps + piece.k + piece.length
-        if time.monotonic() - self._saved_at > SAVE_SECONDS or self._bytes > SAVE_BYTES:
+        if time.monotonic() - self._saved_at > self._patience() or self._bytes > SAVE_BYTES:
             self._save()
+
+    def _patience(self) -> float:
+        return min(SAVE_MOST_SECONDS, max(SAVE_SECONDS, SAVE_SHARE * (time.monotonic() - self._began)))
 
     def _table(self, phase: PhasePlan, first: int, n: int) -> Trials:
         rows = phase.rows_of(first, n)

@@ -10,18 +10,21 @@ from typing import Any
 import jax
 import numpy as np
 
+from synsim import building, engine, preflight, records
 from synsim import data as data_entries
-from synsim import engine, graph, preflight, records
 from synsim.component import count
-from synsim.spec import Phase, Spec, TypedSettings
 from synsim.data import Entry
+from synsim.expressions import reads
 from synsim.faults import ConfigError, Fault, MissingInput
-from synsim.graph import Graph, Source, reads
+from synsim.graph import Graph, Source
 from synsim.layout import LabelLayout, Layout
 from synsim.records import Record, Take
+from synsim.spec import Phase, Spec, TypedSettings
 
-# what a process needs before it holds anything of a model: Python, JAX, its compiler and HDF5 (measured, CPU)
-BASE_MEMORY = 330 << 20
+# what a process needs before it holds anything of a model: Python, JAX, HDF5, and the compiler where it is needed
+# (measured on CPUs: 220 MiB where all programs are in the cache, 300 where they are compiled)
+BASE_MEMORY = 265 << 20
+RECORDS_MEMORY = 600 << 20  # what records take at the most, in the chunks and segments that are under way (measured)
 SPIKES_EXPECTED = 0.02  # share of units that spike in a step, to guess the size of events before they happen
 
 
@@ -101,7 +104,7 @@ class Estimate:
 
     state: int
     data: int
-    rows: int  # of one trial's records
+    records: int  # of the records that are held at once
     file: int
     memory: int
     largest: tuple[tuple[str, int], ...]  # "W.weights" and its bytes, the largest first
@@ -136,7 +139,7 @@ def plan(spec: Spec) -> RunPlan:
     sources = {name: _source(entry) for name, entry in common.items()}
     if loaded.faults:
         raise loaded.error()
-    graphs = graph.build(spec, graph.Build(sources, loaded.array, wanted, preflight.available_memory()))
+    graphs = building.build(spec, building.Build(sources, loaded.array, wanted, preflight.available_memory()))
     for one in graphs:
         engine.check(one)
     made = records.resolve(spec, graphs)
@@ -164,8 +167,8 @@ def _refuse_too_large(estimate: Estimate) -> None:
     if estimate.memory <= preflight.SHARE * there:
         return
     path, size = estimate.largest[0]
-    if estimate.rows > size:
-        words = (f"one trial's records take {preflight.readable(estimate.rows)}; record less: every: trial, a larger "
+    if estimate.records > 5 * size:
+        words = (f"the records that are held at once take {preflight.readable(estimate.records)}; record less: a larger "
                  "every, an index, or reduce")
         where: tuple = ("record",)
     else:
@@ -216,7 +219,13 @@ class _Loaded:
                 raise ConfigError(Fault(f"there is no data entry {typed!r}", (*path, "entry")))
             entry = self.read(typed, self.spec.data[typed])
         else:
-            entry = self.read("file", typed, path)
+            written = typed.settings
+            try:
+                return data_entries.read_file(self.spec.directory / written["path"], written.get("key"))
+            except ConfigError as error:
+                self.missing |= isinstance(error, MissingInput)
+                self.faults += [Fault(fault.message, (*path, *fault.path)) for fault in error.faults]
+                raise self.error() from None
         if entry is None:
             raise self.error()
         return entry.values
@@ -324,22 +333,25 @@ def _estimate(phases: list[PhasePlan], made: tuple[Record, ...], layout: Layout)
     held = {id(e.values): e.values.nbytes for phase in phases for e in (*phase.entries.values(),
                                                                         *phase.labels.values())}
     leaves = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(one.parts))
-    per_trial, rows, expected = 0, {}, {}
+    expected: dict[str, int] = {}
+    row = 0
     for record in made:
         for phase in phases:
             take = record.take(phase.index, phase.graph.steps)
             if take is None:
                 continue
-            n = 1 if take.each_trial else take.slots(phase.graph.steps)
-            per_trial = max(per_trial, 0) + n * record.row_bytes if phase.index == 0 else per_trial
-            rows[record.path] = rows.get(record.path, 0) + n * phase.trials
-            events = record.layout.form == "events"
-            share = SPIKES_EXPECTED * count(record.shape) if events else 1
-            expected[record.path] = expected.get(record.path, 0) + int(n * phase.trials * share)
-    learned = sum(count(one.shape(n, c)) * np.dtype(one.dtype).itemsize
-                  for n, c, what in one.carried() if what.learned)
-    file = layout.file_bytes(expected, sum(phase.trials for phase in phases), state + learned)
+            n = phase.trials * (1 if take.each_trial else take.slots(phase.graph.steps))
+            if record.layout.form == "events":
+                n = int(n * SPIKES_EXPECTED * count(record.shape))
+            expected[record.path] = expected.get(record.path, 0) + n
+            row = max(row, record.row_bytes)
+    trials = sum(phase.trials for phase in phases)
+    learned = [count(one.shape(n, c)) * np.dtype(one.dtype).itemsize for n, c, what in one.carried() if what.learned]
+    recorded = layout.file_bytes(expected, trials)
+    file = layout.file_bytes(expected, trials, state + sum(learned), len(sizes) + len(learned))
     data = sum(held.values())
-    # the state before and after a chunk and its copies inside the loop; records on the device, on the host and as HDF5
-    memory = BASE_MEMORY + 4 * state + 2 * leaves + 2 * data + min(4 * per_trial, 4 * file) + min(2 * file, 512 << 20)
-    return Estimate(state, data, per_trial, file, memory, tuple(sizes[:5]))
+    # measured: a state stands before and after a chunk, inside its loop and in the file that is built; records stand
+    # on the device, on the host and in a segment, of which there are few however long the run is
+    records = int(min(4.5 * recorded, max(RECORDS_MEMORY, 7 * row)))
+    memory = BASE_MEMORY + int(5.3 * state + 1.5 * leaves + 2 * data) + records
+    return Estimate(state, data, records, file, memory, tuple(sizes[:5]))

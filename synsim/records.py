@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from synsim.component import count
-from synsim.spec import RecordSettings, Spec
 from synsim.faults import ConfigError, Fault
 from synsim.graph import Graph, full_shape
 from synsim.layout import Events, RecordLayout, Trace
+from synsim.spec import RecordSettings, Spec
 
 REDUCTIONS = {
     "mean": lambda v, axes: v.mean(axes),
@@ -209,7 +209,9 @@ def _record(spec: Spec, graphs: Sequence[Graph], path: str, settings: RecordSett
         form = "report"
     layout = RecordLayout(
         component=component, compartment=compartment, form=form,
-        shape=tuple(len(c) for _, c in axes), axes=axes, unit=what.unit, doc=what.doc, dtype=dtype,
+        shape=tuple(len(c) for _, c in axes), axes=axes, unit=what.unit, dtype=dtype,
+        doc=what.doc if settings.reduce is None else f"{what.doc.rstrip('.')} ({settings.reduce}).",
+        attrs={} if settings.reduce is None else {"reduce": settings.reduce},
         interval=None if settings.every == "trial" else every * graph.dt, batch=graph.batch if what.batch else 1)
     return Record(path, settings, layout, (*rows, *inner), packed, what.batch, what.kind == "inlet", index,
                   node_ids.ravel(), first, every, stop, phases)

@@ -55,12 +55,22 @@ def guard(path: str | Path) -> Iterator[None]:
         raise StoreError(f"{path} is damaged, or not an HDF5 file of synsim ({why})") from error
 
 
+def open_unlocked(path: Path) -> h5py.File:
+    """A file for reading without HDF5's locks, which many shared file systems do not have."""
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if "locking flag" not in str(error):
+            raise
+        return h5py.File(path, "r")  # this process has it open already, with locks: HDF5 wants both alike
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
     """A segment, open for reading."""
     if not path.exists():
         raise Vanished(f"{path}: no such file")
-    with guard(path), h5py.File(path, "r", locking=False) as file:
+    with guard(path), open_unlocked(path) as file:
         yield file
 
 

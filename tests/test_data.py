@@ -315,7 +315,7 @@ def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
 
 
 def test_an_archive_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "_budget", lambda: 1 << 20)
+    monkeypatch.setattr(data.preflight, "available_memory", lambda: 2 << 20)
     np.savez_compressed(tmp_path / "a.npz", values=np.zeros((1 << 18, 1)))
     assert "MB are to be had" in fault("file", tmp_path, MissingInput, path="a.npz")[0]
     (tmp_path / "a.csv").write_text("1,2\n" * 100_000)

@@ -66,17 +66,19 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "spec": ("catalogue", "component", "describe", "expressions", "faults"),
     "config": ("config.*", "spec", "values", "faults"),
     "config.*": ("config.*", "spec", "values", "expressions", "faults", "catalogue", "describe", "component"),
-    "data": ("component", "corruptions", "splits", "faults", "store"),  # .h5 goes through the store
+    "data": ("component", "corruptions", "splits", "faults", "preflight", "store"),  # .h5 goes through the store
     # Spec -> Graph -> program -> run
-    "graph": ("catalogue", "component", "describe", "expressions", "faults", "initialisers", "preflight", "spec"),
+    "graph": ("component", "expressions", "faults", "initialisers"),
+    "building": ("catalogue", "component", "describe", "expressions", "faults", "graph", "initialisers", "preflight",
+                 "spec"),
     "records": ("component", "faults", "graph", "layout", "spec"),
     "engine": ("component", "faults", "graph", "records"),
-    "plan": ("component", "data", "engine", "faults", "graph", "layout", "preflight", "records", "spec"),
+    "plan": ("building", "component", "data", "expressions", "engine", "faults", "graph", "layout", "preflight", "records", "spec"),
     "loop": ("engine", "faults", "graph", "layout", "plan", "records", "spec"),
     # files
     "layout": (),
     "locks": ("faults",),
-    "foreign": ("faults",),
+    "foreign": ("faults", "segments"),
     "segments": ("faults", "layout"),
     "reading": ("faults", "layout", "locks", "segments"),
     "store": ("faults", "files", "foreign", "layout", "locks", "reading", "segments"),
@@ -97,9 +99,9 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     "yaml": ("config.yaml_source", "cli"),  # the command line only writes it
     "pydantic": ("values",),
     "sklearn": ("data",),
-    "jax": ("component", "components.*", "initialisers", "optimisers", "graph", "records", "engine", "plan", "loop",
+    "jax": ("building", "component", "components.*", "initialisers", "optimisers", "graph", "records", "engine", "plan", "loop",
             "api", "cli"),
-    "numpy": ("component", "components.*", "initialisers", "graph", "records", "engine", "plan", "loop", "data",
+    "numpy": ("component", "components.*", "initialisers", "building", "graph", "records", "engine", "plan", "loop", "data",
               "splits", "corruptions", "api", "report", *STORE),
     "time": ("loop", "api", "cli", "locks"),
     "datetime": ("store", "locks"),

@@ -154,13 +154,13 @@ def test_another_component_changes_no_bit(unbroken):
 
 
 def test_a_slow_writer_changes_no_bit_and_overlaps_the_device(unbroken, monkeypatch):
-    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(loop._Saving, "_patience", lambda self: 0.0)
     same(unbroken, simulate(NOISY, Memory(delay=0.02), chunk=20))
 
 
 def test_the_device_computes_while_the_writer_writes(monkeypatch):
     """The next chunk is dispatched before the last one is written."""
-    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(loop._Saving, "_patience", lambda self: 0.0)
     happened, lock = [], threading.Lock()
 
     class Slow(Memory):
