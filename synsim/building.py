@@ -79,7 +79,7 @@ def build(spec: Spec, given: Build) -> tuple[Graph, ...]:
         steps = spec.run.steps if phase is None or phase.steps is None else phase.steps
         graph = Graph(
             parts=parts, starts=starts, seed=np.uint32(spec.seed), names=tuple(parts), order=order,
-            wires=tuple((*path.split("."), wire) for path, wire in wires.items()), kept=frozenset(kept),
+            wires=tuple((*_split(path), wire) for path, wire in wires.items()), kept=frozenset(kept),
             watched=watched, sources=tuple((name, given.sources[name]) for name in used), batch=batch,
             dt=float(spec.run.dt), steps=int(steps), dtype=dtype)
         if phase is not None and phase.set:
@@ -107,8 +107,13 @@ def _together(errors: Sequence[ConfigError]) -> ConfigError:
     return kind([fault for error in errors for fault in error.faults])
 
 
+def _split(path: str) -> tuple[str, str]:
+    component, _, compartment = path.partition(".")
+    return component, compartment
+
+
 def _kind(parts: Mapping[str, Component], path: str) -> str:
-    component, compartment = path.split(".")
+    component, compartment = _split(path)
     return parts[component].compartments[compartment].kind
 
 
@@ -160,7 +165,7 @@ def part_from(annotation: Any, value: Any, given: Build, path: tuple, dtype: str
     if not isinstance(value, Mapping):
         if isinstance(value, list):
             return Array(array=np.asarray(value, dtype))
-        return Constant(value=np.asarray(value, dtype))
+        return _cast(Constant(value=value), dtype)
     if issubclass(base, Initialiser):
         cls = catalogue.parts("initialiser")[value["type"]]
     else:
@@ -247,7 +252,7 @@ def _fit_synapses(spec: Spec, given: Build, parts: dict[str, Component]) -> dict
     waiting = {name for name, part in parts.items() if hasattr(part, "connectivity")}
     for _ in range(len(waiting) + 1):
         for name in sorted(waiting):
-            part = parts[name]
+            part: Any = parts[name]
             sides = {side: _side(spec, given, parts, waiting - {name}, name, side) for side in ("pre", "post")}
             fitted = part.connectivity.fit(sides["pre"], sides["post"])
             if fitted is not None:
@@ -306,11 +311,12 @@ def _refuse_giants(parts: Mapping[str, Component], batch: int, dtype: str, budge
             shape = full_shape(part, what, batch)
             needed = count(shape) * np.dtype(dtype).itemsize
             if what.kind != "inlet" and needed > SHARE * budget:
-                raise too_large(f"{name}.{compartment}", shape, dtype, needed, budget, "use fewer units",
+                raise too_large(f"{name}.{compartment}", shape, dtype, needed, budget,
+                                "use fewer units" + (" or a smaller batch" if what.batch and batch > 1 else ""),
                                 ("components", name))
 
 
-def _with_structure(spec: Spec, name: str, part: Component, dtype: str) -> Component:
+def _with_structure(spec: Spec, name: str, part: Any, dtype: str) -> Component:
     """The mask of a synapse as an array, p_conn drawn on the host and folded in; what is drawn changes no program."""
     if not hasattr(part, "connectivity"):
         return part
@@ -360,6 +366,7 @@ def _order(spec: Spec, phase: Phase | None, parts: Mapping[str, Component]) -> O
     seen: dict[tuple[str, str], int] = {}
     made: dict[str, tuple[Call, ...]] = {}
     for when, calls in lists.items():
+        assert calls is not None  # spec.order has filled in what was not written
         spelled = []
         for component, method in calls:
             for name in parts if component == EVERY else (component,):
@@ -379,7 +386,8 @@ def _with_back(parts: Mapping[str, Component], wires: dict[str, Wire], order: Or
     for call in (*order.start, *order.step, *order.end):
         if call.method != "backtransmit" or f"{call.component}.back" in wires:
             continue
-        inlet = parts[call.component].rule.post_inlet
+        part: Any = parts[call.component]
+        inlet = part.rule.post_inlet
         wire = wires.get(f"{call.component}.{inlet}")
         if wire is not None:
             wires[f"{call.component}.back"] = wire

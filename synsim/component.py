@@ -130,6 +130,7 @@ class View:
         return name in self._values
 
 
+@typing.dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(param, static, part))
 class Declaration:
     """Base of everything declared by fields: components, the parts of a synapse, initialisers.
 
@@ -137,6 +138,7 @@ class Declaration:
     A class that names itself `abstract=True` is an interface; any other is final.
     """
 
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
     declared: ClassVar[Mapping[str, Compartment]] = MappingProxyType({})
     is_abstract: ClassVar[bool] = True
     type_name: ClassVar[str] = ""
@@ -155,7 +157,7 @@ class Declaration:
         dataclasses.dataclass(frozen=True, eq=False)(cls)
         if abstract:
             return
-        if not (cls.__dict__.get("__doc__") or "").strip() or cls.__doc__.startswith(f"{cls.__name__}("):
+        if not (cls.__doc__ or "").strip() or (cls.__doc__ or "").startswith(f"{cls.__name__}("):
             raise TypeError(f"{cls.__name__} needs a docstring: its equation and its source")
         fields = dataclasses.fields(cls)
         for field in fields:
@@ -183,7 +185,8 @@ class Component(Declaration, abstract=True):
 
     def sizes(self) -> dict[str, tuple[int, ...]]:
         """The named sizes that compartments refer to, without the batch axis."""
-        return {"unit": as_shape(self.n_units)} if hasattr(self, "n_units") else {}
+        units = getattr(self, "n_units", None)
+        return {} if units is None else {"unit": as_shape(units)}
 
     def axes(self, size: str) -> tuple[str, ...]:
         """The names of the axes of a size, as they stand in files."""
@@ -198,7 +201,7 @@ class Component(Declaration, abstract=True):
     @classmethod
     def declared_methods(cls) -> tuple[str, ...]:
         """The methods that the class gives a schedule to name, besides `reset`."""
-        known = set(dir(Component)) | {"init", "reset"}
+        known = {*dir(Component), "reset"}
         return tuple(name for name in dir(cls)
                      if not name.startswith("_") and name not in known and callable(getattr(cls, name)))
 
@@ -206,6 +209,11 @@ class Component(Declaration, abstract=True):
     def methods(self) -> tuple[str, ...]:
         """The methods of this instance that a schedule may name, besides `reset`."""
         return self.declared_methods()
+
+    def init(self, key: Any, batch: int, dtype: Any) -> dict[str, Any]:
+        """Start values that are drawn: those of the compartments declared with `start=None`."""
+        del key, batch, dtype
+        return {}
 
     def conform(self, values: dict[str, Any]) -> dict[str, Any]:
         """Start values as the component allows them; a synapse takes away what its mask takes away."""

@@ -49,7 +49,7 @@ def start_values(graph: Graph, name: str) -> dict[str, jax.Array]:
     part, dtype = graph.parts[name], graph.dtype
     key = call_key(graph, Call(name, "init"))
     key = jax.random.fold_in(key, 0)
-    drawn = part.init(key, graph.batch, dtype) if hasattr(part, "init") else {}
+    drawn = part.init(key, graph.batch, dtype)
     values = {}
     for component, compartment, what in graph.carried():
         if component != name:

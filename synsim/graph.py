@@ -114,7 +114,7 @@ def override(graph: Graph, values: Mapping[str, Any]) -> Graph:
         component, _, public = path.removeprefix("components.").partition(".")
         part = parts.get(component)
         place = _leaf(part, public) if part is not None else None
-        if place is None:
+        if part is None or place is None:
             faults.append(Fault(f"{path} is not a number that can change between phases or points", (path,)))
             continue
         owner, name = place

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import jax
+import jaxlib.version
 import numpy as np
 
 from synsim import engine
@@ -109,7 +110,7 @@ def use_compilation_cache(device: Any) -> None:
     """Keeps compiled programs between runs, apart for each jaxlib, device kind and CPU; off where it cannot write."""
     base = os.environ.get("SYNSIM_CACHE_DIR") or os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "synsim")
-    key = hashlib.sha256(f"{jax.lib.__version__} {device.device_kind} {cpu_features()}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{jaxlib.version.__version__} {device.device_kind} {cpu_features()}".encode()).hexdigest()[:16]
     folder = Path(base) / f"programs-{key}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -335,7 +336,7 @@ def _joined(parts: list[Any]) -> Any:
         return parts[0]
     fields = {name: [getattr(part, name) for part in parts] for name in vars(parts[0])}
     labels = fields.pop("labels", None)
-    made = {name: np.concatenate(values) for name, values in fields.items()}
+    made: dict[str, Any] = {name: np.concatenate(values) for name, values in fields.items()}
     if labels is not None:
         made["labels"] = {name: np.concatenate([one[name] for one in labels]) for name in labels[0]}
     return type(parts[0])(**made)

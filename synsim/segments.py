@@ -55,7 +55,7 @@ def guard(path: str | Path) -> Iterator[None]:
         raise StoreError(f"{path} is damaged, or not an HDF5 file of synsim ({why})") from error
 
 
-def open_unlocked(path: Path) -> h5py.File:
+def open_unlocked(path: str | Path) -> h5py.File:
     """A file for reading without HDF5's locks, which many shared file systems do not have."""
     try:
         return h5py.File(path, "r", locking=False)

@@ -113,7 +113,7 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     "random": (),  # the one source of randomness is the seed
     "secrets": (),
     "uuid": (),
-    "importlib": ("catalogue", "api"),
+    "importlib": ("catalogue", "api", "loop"),  # the last two ask for versions only
     "pickle": (),
     "marshal": (),
     "shelve": (),

@@ -76,7 +76,7 @@ def test_the_document_of_a_plan(it):
     assert about["components"]["z"]["compartments"]["v"] == {"kind": "state", "shape": [4, 30], "unit": "mV"}
     learn, hold = about["phases"]
     assert (learn["trials"], learn["steps_per_trial"], learn["rows"], learn["rows_dropped_each_epoch"]) == (36, 20, 50, 2)
-    assert learn["wires"]["z.j"] == "W.outputs - (0.5 * z.s + 2)" and learn["wires"]["x.inputs"] == "image"
+    assert learn["wires"]["z.j"] == "W.outputs - (0.5 * z.s + 2.0)" and learn["wires"]["x.inputs"] == "image"
     assert learn["unwired"] == ["W.back"]
     assert learn["order"] == {"start": [f"{name}.reset" for name in about["components"]],
                               "step": [*(f"{name}.advance" for name in about["components"]), "W.evolve"], "end": []}  # fmt: skip
@@ -93,7 +93,7 @@ def test_the_same_for_people(it):
     text = "\n".join(pages.plan_lines(it))
     for said in ("paged: seed 3, dt 0.5 ms, batch 4, float32", "dense x instant x trace_stdp", "weight [64, 30]",
                  "learn: 36 trials of 20 steps over 50 rows, 2 rows dropped each epoch", "hold: 2 trials of 10 steps",
-                 "reset all", "W.outputs - (0.5 * z.s + 2)", "unwired (they read their default)", "W.back",
+                 "reset all", "W.outputs - (0.5 * z.s + 2.0)", "unwired (they read their default)", "W.back",
                  "once a trial", "every 4", "38 trials, 740 steps, 0.37 s of biological time", "W.weights 7.5 KiB",
                  "spikes are guessed"):  # fmt: skip
         assert said in text, said
@@ -198,7 +198,7 @@ def measured(config: dict[str, Any], folder: Path) -> Iterator[tuple[int, int]]:
 
 SIZES = {
     "small": dense(64, 30),
-    "several hundred MB of weights": dense(8000, 7000, run={"steps": 3}),
+    "several hundred MB of weights": dense(8000, 7000),
     "records": dense(50, 1000, run={"steps": 10_000}),
     "a mask": dense(4000, 3000),
 }
@@ -242,7 +242,7 @@ def test_events_are_guessed_from_one_spike_in_fifty(tmp_path):
 
 @pytest.mark.parametrize(("config", "said"), [
     (dense(60_000, 50_000), "W.weights"),
-    (dense(100, 30, run={"steps": 20, "batch": 40_000_000}), "batch"),
+    (dense(100, 30, run={"steps": 20, "batch": 40_000_000}), "a smaller batch"),
 ])  # fmt: skip
 def test_what_will_not_fit_is_refused_before_anything_is_drawn(monkeypatch, config, said):
     monkeypatch.setattr("synsim.preflight.available_memory", lambda: 8 << 30)

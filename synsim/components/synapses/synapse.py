@@ -110,6 +110,15 @@ class Synapse(Component):
         changed = self.rule.evolve(x, now, self.connectivity)
         return changed | dict(weights=self._masked(changed["weights"]))
 
+    @property
+    def _sign(self) -> Any:
+        return getattr(self.rule, "sign_value", 1.0)
+
+    def problems(self) -> list[tuple[str, str]]:
+        if self.back_sign and not hasattr(self.rule, "sign_value"):
+            return [("back_sign", f"needs a rule with a sign_value, which {self.rule.type_name} has not")]
+        return []
+
     def calc_update(self, x: View, now: Now) -> dict[str, jax.Array]:
         """The rule's update as it would be now, without applying it."""
         del now
@@ -118,10 +127,11 @@ class Synapse(Component):
     def backtransmit(self, x: View, now: Now) -> dict[str, jax.Array]:
         del now
         back = self.connectivity.backtransmit(x.weights, x.back)
-        return dict(dInputs=back * self.rule.sign_value if self.back_sign else back)
+        return dict(dInputs=back * self._sign if self.back_sign else back)
 
     def _normalise(self, x: View, now: Now) -> dict[str, jax.Array]:
         del now
+        assert self.normalise is not None  # else `methods` does not offer it
         return dict(weights=self.normalise.apply(x.weights))
 
 

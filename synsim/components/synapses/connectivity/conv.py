@@ -30,12 +30,17 @@ class ConvConnectivity(Connectivity, type_name="conv"):
     bias_axes: ClassVar[tuple[str, ...]] = ("channel",)
 
     @property
+    def _image(self) -> tuple[int, int]:
+        assert self.x_shape is not None  # a graph is built of fitted connectivities
+        return self.x_shape
+
+    @property
     def pre_shape(self) -> tuple[int, ...]:
-        return (*self.x_shape, self.shape[2])
+        return (*self._image, self.shape[2])
 
     @property
     def post_shape(self) -> tuple[int, ...]:
-        return (*self.x_shape, self.shape[3])
+        return (*self._image, self.shape[3])
 
     @property
     def weight_shape(self) -> tuple[int, ...]:

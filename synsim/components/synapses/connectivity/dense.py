@@ -26,14 +26,15 @@ class DenseConnectivity(Connectivity, type_name="dense"):
 
     @property
     def pre_shape(self) -> tuple[int, ...]:
-        return self.shape[:1]
+        return self.weight_shape[:1]
 
     @property
     def post_shape(self) -> tuple[int, ...]:
-        return self.shape[1:]
+        return self.weight_shape[1:]
 
     @property
     def weight_shape(self) -> tuple[int, ...]:
+        assert self.shape is not None  # a graph is built of fitted connectivities
         return self.shape
 
     def fit(self, pre: tuple[int, ...] | None, post: tuple[int, ...] | None) -> DenseConnectivity | None:
