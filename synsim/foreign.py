@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from synsim.faults import suggest
-from synsim.segments import open_unlocked
+from synsim.segments import open_to_read
 
 
 def read_array(path: str | Path, key: str, budget: int) -> np.ndarray:
@@ -20,7 +20,7 @@ def read_array(path: str | Path, key: str, budget: int) -> np.ndarray:
     numbers, filters other than HDF5's own, and more than `budget` bytes, judged before a byte is read.
     """
     try:
-        with open_unlocked(path) as file:
+        with open_to_read(path) as file:
             dataset = _resolve(file, key)
             dtype, count = dataset.dtype, math.prod(dataset.shape or ())
             if dataset.shape is None or dtype.kind not in "biuf" or dtype.names or dtype.hasobject:

@@ -22,7 +22,7 @@ import numpy as np
 from synsim.faults import Fault, MissingInput, StoreError, suggest
 from synsim.layout import Events, Trials
 from synsim.locks import is_live
-from synsim.segments import Segments, Vanished, below, dataset_at, guard, open_unlocked, opened
+from synsim.segments import Segments, Vanished, below, dataset_at, guard, open_to_read, opened
 
 _READ = 1 << 24  # bytes that `Rows.blocks` takes at a time
 
@@ -202,7 +202,7 @@ class Run:
         if not path.is_file():
             raise StoreError(f"{path} is not a file")
         with guard(path):
-            file = open_unlocked(path)
+            file = open_to_read(path)
             if "config" not in file or "magic" not in file.attrs or "name" not in file.attrs:
                 file.close()
                 raise StoreError(f"{path} is not a file of a synsim run")

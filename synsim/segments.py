@@ -55,14 +55,17 @@ def guard(path: str | Path) -> Iterator[None]:
         raise StoreError(f"{path} is damaged, or not an HDF5 file of synsim ({why})") from error
 
 
-def open_unlocked(path: str | Path) -> h5py.File:
-    """A file for reading without HDF5's locks, which many shared file systems do not have."""
+def open_to_read(path: str | Path) -> h5py.File:
+    """A file for reading, with HDF5's default locks, since it wants all of a process's handles on a file alike.
+
+    Where the file system has no locks, or somebody's handle in this process is without them, without.
+    """
     try:
-        return h5py.File(path, "r", locking=False)
+        return h5py.File(path, "r")
     except OSError as error:
-        if "locking flag" not in str(error):
+        if "lock" not in str(error):
             raise
-        return h5py.File(path, "r")  # this process has it open already, with locks: HDF5 wants both alike
+        return h5py.File(path, "r", locking=False)
 
 
 @contextmanager
@@ -70,7 +73,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     """A segment, open for reading."""
     if not path.exists():
         raise Vanished(f"{path}: no such file")
-    with guard(path), open_unlocked(path) as file:
+    with guard(path), open_to_read(path) as file:
         yield file
 
 

@@ -113,7 +113,7 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     "random": (),  # the one source of randomness is the seed
     "secrets": (),
     "uuid": (),
-    "importlib": ("catalogue", "api", "loop"),  # the last two ask for versions only
+    "importlib": ("catalogue", "api"),  # the latter asks for versions
     "pickle": (),
     "marshal": (),
     "shelve": (),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import choose
 
 from synsim import api, catalogue, describe, pages
 from synsim.faults import MissingInput
@@ -205,7 +206,7 @@ SIZES = {
 SIZES["a mask"]["components"]["W"]["p_conn"] = 0.5
 
 
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("name", choose(["small", "several hundred MB of weights"], list(SIZES)))
 def test_memory_and_file_are_within_a_quarter_of_what_a_run_takes(name, tmp_path):
     config = SIZES[name]
     estimate = api.check(config).estimate
