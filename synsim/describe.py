@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import textwrap
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass
@@ -393,12 +394,15 @@ def _told(declared: type) -> tuple[str, str, str]:
     """A docstring's first line, what follows, and its source."""
     summary, _, rest = inspect.cleandoc(declared.__doc__ or "").partition("\n")
     body, _, source = rest.partition("Source:")
-    return summary.strip(), body.strip(), " ".join(source.split())
+    return summary.strip(), textwrap.dedent(body).strip("\n").rstrip(), " ".join(source.split())
 
 
 def _setting_card(setting: Setting) -> dict[str, Any]:
     if setting.role == "part":
-        kind = f"one of {listing(choices(setting), most=30)}"
+        known = choices(setting)
+        only = next(iter(known.values()))
+        kind = (f"one of {listing(known, most=30)}" if len(known) > 1
+                else f"a mapping with {listing(settings_of(only))}")
     else:
         kind = words(setting.annotation) + (", a list of numbers or an initialiser" if setting.per else "")
     about: dict[str, Any] = {

@@ -123,7 +123,8 @@ def override(graph: Graph, values: Mapping[str, Any]) -> Graph:
         try:
             new = value if isinstance(value, jax.Array) else np.asarray(_number(value), graph.dtype)
         except (TypeError, ValueError):
-            faults.append(Fault(f"{path} cannot become {value!r}: where the program stays, only numbers change", (path,)))
+            words = f"{path} cannot become {value!r}: where the program stays, only numbers change"
+            faults.append(Fault(words, (path,)))
             continue
         if old is not None and new.ndim and new.size == np.size(old):
             new = new.reshape(np.shape(old))  # an image of units may be written as a flat list

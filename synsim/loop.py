@@ -134,7 +134,7 @@ class Programs:
         leaves, self._tree = jax.tree.flatten(phase.graph)
         self._large = [i for i, leaf in enumerate(leaves) if np.size(leaf) > CONSTANT_ELEMENTS]
         self._leaves = leaves
-        self._given = [leaves[i] for i in self._large]
+        self._given = [jax.device_put(leaves[i]) for i in self._large]
         self._compiled: dict[tuple, Any] = {}
 
     def graph(self, given: list[Any]) -> Graph:

@@ -168,8 +168,8 @@ def _refuse_too_large(estimate: Estimate) -> None:
         return
     path, size = estimate.largest[0]
     if estimate.records > 5 * size:
-        words = (f"the records that are held at once take {preflight.readable(estimate.records)}; record less: a larger "
-                 "every, an index, or reduce")
+        words = (f"the records that are held at once take {preflight.readable(estimate.records)}; record less: a "
+                 "larger every, an index, or reduce")
         where: tuple = ("record",)
     else:
         words = f"{path} alone takes {preflight.readable(size)}; use fewer units or a smaller batch"

@@ -44,9 +44,13 @@ PRESETS = [entry for entry in catalogue.types().values() if not isinstance(entry
 CASES: dict[str, dict[str, Any]] = {
     **{name: {} for name in TYPES if name != catalogue.SYNAPSE},
     catalogue.SYNAPSE: {"connectivity": "dense"},
-    **{f"Synapse {name}": {"connectivity": "dense", kind: name} for kind in catalogue.SYNAPSE_PARTS
-       for name in catalogue.parts(kind) if name not in {getattr(preset, kind) for preset in PRESETS}},
-}  # fmt: skip
+    **{
+        f"Synapse {name}": {"connectivity": "dense", kind: name}
+        for kind in catalogue.SYNAPSE_PARTS
+        for name in catalogue.parts(kind)
+        if name not in {getattr(preset, kind) for preset in PRESETS}
+    },
+}
 
 
 # ------------------------------------------------------------------------------------------- a config for any type
@@ -60,7 +64,7 @@ def value_for(setting: describe.Setting) -> Any:
     if typing.get_origin(setting.annotation) is typing.Literal:
         return options[0]
     if typing.get_origin(setting.annotation) is tuple:
-        return list((KERNEL if len(options) == 4 else DENSE if len(options) == 2 else (3,) * len(options)))
+        return list(KERNEL if len(options) == 4 else DENSE if len(options) == 2 else (3,) * len(options))
     if setting.role == "part":
         return {"type": next(iter(describe.choices(setting)))}
     kind = options[0]
@@ -85,20 +89,28 @@ def settings_for(type_name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def config_for(type_name: str, chosen: Mapping[str, Any], folder: Path, *, batch: int = 1,
-               precision: str = "float32", steps: int = STEPS) -> dict[str, Any]:
+def config_for(
+    type_name: str,
+    chosen: Mapping[str, Any],
+    folder: Path,
+    *,
+    batch: int = 1,
+    precision: str = "float32",
+    steps: int = STEPS,
+) -> dict[str, Any]:
     """One component with random data on every inlet; all its methods are called in each step, and all is recorded."""
     settings = settings_for(type_name, chosen)
     compartments = describe.compartments(type_name, settings)
     inlets = [name for name, c in compartments.items() if c.kind == "inlet"]
     config = {
-        "name": "one", "run": {"steps": steps, "batch": batch, "precision": precision},
+        "name": "one",
+        "run": {"steps": steps, "batch": batch, "precision": precision},
         "components": {"c": {"type": type_name, **settings}},
         "wires": {f"c.{name}": 0.5 for name in inlets},
         "schedule": {"step": [f"c.{method}" for method in describe.methods(type_name, settings)]},
         "record": {f"c.{name}": {} for name in compartments},
         "data": {},
-    }  # fmt: skip
+    }
     # a number fits an inlet of any shape: once the sizes are known, data take its place
     with computing(load(config)):
         part = plan(load(config)).phases[0].graph.parts["c"]
@@ -169,8 +181,9 @@ def test_all_is_said_about_settings_and_compartments(case):
 def test_units_agree_between_a_setting_and_the_state_that_starts_at_it():
     for name in TYPES:
         table = describe.settings(name, {"connectivity": "dense"} if name == catalogue.SYNAPSE else {})
-        for compartment, what in describe.compartments(name, settings_for(name, {"connectivity": "dense"} if
-                                                       name == catalogue.SYNAPSE else {})).items():  # fmt: skip
+        for compartment, what in describe.compartments(
+            name, settings_for(name, {"connectivity": "dense"} if name == catalogue.SYNAPSE else {})
+        ).items():
             if isinstance(what.start, str):
                 assert table[what.start].unit == what.unit, f"{name}.{compartment} starts at {what.start}"
 
@@ -218,19 +231,26 @@ def test_every_method_keeps_the_tree_its_shapes_and_dtypes(case, batch, precisio
     graph = it.phases[0].graph
     with computing(it.spec):
         before = jax.eval_shape(lambda: engine.initial_state(graph))
-        expected = {name: ((*([batch] if what.batch else []), *_size(graph, what)), precision)
-                    for name, what in graph.parts["c"].compartments.items() if what.kind != "inlet"}  # fmt: skip
+        expected = {
+            name: ((*([batch] if what.batch else []), *_size(graph, what)), precision)
+            for name, what in graph.parts["c"].compartments.items()
+            if what.kind != "inlet"
+        }
         assert shapes(before["c"]) == expected
         assert all(leaf.dtype == precision for leaf in jax.tree.leaves(graph.parts))
         held = jax.eval_shape(lambda: engine.initial_held(graph))
-        data = {name: jnp.zeros((batch, *source.shape), "int32" if source.integer else precision)
-                for name, source in graph.sources}  # fmt: skip
+        data = {
+            name: jnp.zeros((batch, *source.shape), "int32" if source.integer else precision)
+            for name, source in graph.sources
+        }
         moment = engine.Moment(jnp.int32(3), jnp.uint32(7))
         for method in (*graph.parts["c"].methods, "reset"):
             call = Call("c", method)
             after, still = jax.eval_shape(
                 lambda state, held, call=call: engine.apply(graph, call, jax.random.key(0), state, held, data, moment),
-                before, held)  # fmt: skip
+                before,
+                held,
+            )
             assert jax.tree.structure(after) == jax.tree.structure(before), method
             assert shapes(after) == shapes(before), method
             assert shapes(still) == shapes(held), method
@@ -251,8 +271,11 @@ def test_what_a_method_returns_are_its_own_states_and_outlets(case):
     read = {name for name, what in part.compartments.items() if what.kind != "outlet"}
     with computing(it.spec):
         state = engine.initial_state(graph)["c"]
-        fed = {name: jnp.zeros(graph.shape("c", name), "int32" if what.integer else "float32")
-               for name, what in part.compartments.items() if what.kind == "inlet"}  # fmt: skip
+        fed = {
+            name: jnp.zeros(graph.shape("c", name), "int32" if what.integer else "float32")
+            for name, what in part.compartments.items()
+            if what.kind == "inlet"
+        }
         for method in part.methods:
             # outlets are write-only for their own component: a method that reads one fails here
             view = View("c", {name: value for name, value in (state | fed).items() if name in read})
@@ -271,8 +294,9 @@ def run_trial(it: Any) -> Any:
     phase = it.phases[0]
     with computing(it.spec):
         data = phase.chunk_data(0, 1)
-        return jax.jit(lambda: engine.trials(phase.graph, phase.takes, engine.start_carry(phase.graph), data,
-                                             np.uint32(0), 1))()  # fmt: skip
+        return jax.jit(
+            lambda: engine.trials(phase.graph, phase.takes, engine.start_carry(phase.graph), data, np.uint32(0), 1)
+        )()
 
 
 @pytest.mark.parametrize(("batch", "precision"), choose([(3, "float32")], [(3, "float32"), (1, "float64")]))
@@ -303,8 +327,10 @@ def test_a_step_is_the_same_plain_compiled_and_as_a_lane(case):
     it = planned(case, 3)
     phase = it.phases[0]
     with computing(it.spec):
-        data = {name: values[0, 0] if "step" in phase.graph.source(name).axes else values[0]
-                for name, values in phase.chunk_data(0, 1).items()}  # fmt: skip
+        data = {
+            name: values[0, 0] if "step" in phase.graph.source(name).axes else values[0]
+            for name, values in phase.chunk_data(0, 1).items()
+        }
         leaves, tree = jax.tree.flatten(phase.graph.parts)
         calls = phase.graph.order.step
         keys = {call: engine.call_key(phase.graph, call) for call in calls}
@@ -346,12 +372,17 @@ def test_a_reset_returns_to_the_start_and_keeps_what_is_learned(case):
     graph = it.phases[0].graph
     carry, _ = random_run(case)
     call = Call("c", "reset")
-    data = {name: np.zeros((3, *source.shape), "int32" if source.integer else "float32")
-            for name, source in graph.sources}  # fmt: skip
+    data = {
+        name: np.zeros((3, *source.shape), "int32" if source.integer else "float32") for name, source in graph.sources
+    }
     moment = engine.Moment(np.int32(0), np.uint32(9))
     with computing(it.spec):
-        start, (after, _) = jax.jit(lambda state: (engine.initial_state(graph), engine.apply(
-            graph, call, engine.call_key(graph, call), state, carry.held, data, moment)))(carry.state)
+        start, (after, _) = jax.jit(
+            lambda state: (
+                engine.initial_state(graph),
+                engine.apply(graph, call, engine.call_key(graph, call), state, carry.held, data, moment),
+            )
+        )(carry.state)
     for name, what in graph.parts["c"].compartments.items():
         if what.kind == "inlet":
             continue
@@ -389,10 +420,16 @@ def test_a_preset_is_the_product_that_it_names(name):
     flat = settings_for(name, {})
     table = describe.settings(name)
     spelled = {table[key].field: value for key, value in flat.items()}
-    defaults = {table[public].field: describe.plain(table[public].default) for public in table
-                if not table[public].required}  # fmt: skip
-    general = {**defaults, **spelled, "connectivity": preset.connectivity, "dynamics": preset.dynamics,
-               "rule": preset.rule}  # fmt: skip
+    defaults = {
+        table[public].field: describe.plain(table[public].default) for public in table if not table[public].required
+    }
+    general = {
+        **defaults,
+        **spelled,
+        "connectivity": preset.connectivity,
+        "dynamics": preset.dynamics,
+        "rule": preset.rule,
+    }
     mine = _graph(name, flat)
     other = _graph(catalogue.SYNAPSE, {key: value for key, value in general.items() if value is not None})
     assert jax.tree.structure(mine) == jax.tree.structure(other)
@@ -401,7 +438,15 @@ def test_a_preset_is_the_product_that_it_names(name):
 
 def _graph(type_name: str, settings: Mapping[str, Any]) -> Graph:
     inlets = describe.compartments(type_name, settings)
-    return api.check({
-        "name": "one", "run": {"steps": 1}, "components": {"c": {"type": type_name, **settings}},
-        "wires": {f"c.{name}": 0 for name, what in inlets.items() if what.kind == "inlet"},
-    }).phases[0].graph  # fmt: skip
+    return (
+        api.check(
+            {
+                "name": "one",
+                "run": {"steps": 1},
+                "components": {"c": {"type": type_name, **settings}},
+                "wires": {f"c.{name}": 0 for name, what in inlets.items() if what.kind == "inlet"},
+            }
+        )
+        .phases[0]
+        .graph
+    )

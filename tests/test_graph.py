@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from synsim import api, engine
-from synsim.faults import ConfigError, MissingInput
 from synsim.expressions import reads
+from synsim.faults import ConfigError, MissingInput
 from synsim.graph import Graph, override, unwired
 from synsim.loop import computing
 from synsim.plan import RunPlan
@@ -71,8 +71,9 @@ def test_a_wire_that_does_not_fit_names_both_ends_and_both_shapes():
 
 @pytest.mark.parametrize("batch", [1, 3])
 def test_data_of_another_shape(tmp_path, batch):
-    (message,) = faults_of({"b": rate(4)}, {"b.j": "d"}, data={"d": data_file(tmp_path, np.ones((6, 5)))},
-                           run={"batch": batch})  # fmt: skip
+    (message,) = faults_of(
+        {"b": rate(4)}, {"b.j": "d"}, data={"d": data_file(tmp_path, np.ones((6, 5)))}, run={"batch": batch}
+    )
     assert "b.j" in message and "[4]" in message and "d has shape [5]" in message
 
 
@@ -82,8 +83,10 @@ def test_every_wire_is_looked_at_at_once():
 
 
 def test_a_synapse_of_a_written_shape_is_held_against_its_wires():
-    messages = faults_of({"a": source(4), "W": {"type": "DenseSynapse", "shape": [3, 2]}, "b": rate(5)},
-                         {"W.inputs": "a.outputs", "b.j": "W.outputs"})  # fmt: skip
+    messages = faults_of(
+        {"a": source(4), "W": {"type": "DenseSynapse", "shape": [3, 2]}, "b": rate(5)},
+        {"W.inputs": "a.outputs", "b.j": "W.outputs"},
+    )
     assert len(messages) == 2
     assert "W.inputs takes shape [3], but a.outputs has shape [4]" in messages[0]
     assert "b.j takes shape [5], but W.outputs has shape [2]" in messages[1]
@@ -107,36 +110,72 @@ def test_labels_are_one_number_a_row(tmp_path):
 # ---------------------------------------------------------------------------------------------------- sizes from wires
 
 
-@pytest.mark.parametrize(("components", "wires", "shapes"), [
-    # both sides from cells
-    ({"a": source(4), "W": {"type": "DenseSynapse"}, "b": rate(3)},
-     {"W.inputs": "a.outputs", "b.j": "W.outputs"}, {"W": (4, 3)}),
-    # from a sum, a number and a product
-    ({"a": source(4), "c": source(4), "W": {"type": "DenseSynapse"}, "b": rate(3)},
-     {"W.inputs": "1.5 * (a.outputs - c.outputs)", "b.j": "0.1 + W.outputs"}, {"W": (4, 3)}),
-    # a synapse onto a synapse: the second says what the first cannot know
-    ({"a": source(4), "V": {"type": "DenseSynapse"}, "U": {"type": "DenseSynapse", "shape": [6, 3]}},
-     {"V.inputs": "a.outputs", "U.inputs": "V.outputs"}, {"V": (4, 6), "U": (6, 3)}),
-    # a chain of three, the ends known
-    ({"a": source(4), "V": {"type": "DenseSynapse", "shape": [4, 6]}, "U": {"type": "DenseSynapse"},
-      "T": {"type": "DenseSynapse", "shape": [7, 3]}},
-     {"V.inputs": "a.outputs", "U.inputs": "V.outputs", "T.inputs": "U.outputs"}, {"U": (6, 7)}),
-    # recurrent
-    ({"b": rate(5), "W": {"type": "DenseSynapse"}}, {"W.inputs": "b.zF", "b.j": "W.outputs"}, {"W": (5, 5)}),
-    # its learning signals say it where its own input is a number
-    ({"a": source(4), "b": rate(3), "W": {"type": "HebbianSynapse"}},
-     {"W.inputs": 1, "W.pre": "a.outputs", "W.post": "b.zF"}, {"W": (4, 3)}),
-    # the way back, as predictive coding has it
-    ({"e": {"type": "GaussianErrorCell", "n_units": 3}, "z": rate(5), "W": {"type": "HebbianSynapse"}},
-     {"W.inputs": "z.zF", "W.pre": "z.zF", "W.post": "e.dmu", "z.j": "W.dInputs"}, {"W": (5, 3)}),
-    # written order does not matter: the synapse comes first
-    ({"W": {"type": "DenseSynapse"}, "b": rate(3), "a": source(4)},
-     {"b.j": "W.outputs", "W.inputs": "a.outputs"}, {"W": (4, 3)}),
-    # two synapses that meet
-    ({"a": source(4), "c": source(2), "W": {"type": "DenseSynapse"}, "V": {"type": "DenseSynapse"}, "b": rate(3)},
-     {"W.inputs": "a.outputs", "V.inputs": "c.outputs", "b.j": ["W.outputs", "V.outputs"]},
-     {"W": (4, 3), "V": (2, 3)}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("components", "wires", "shapes"),
+    [
+        # both sides from cells
+        (
+            {"a": source(4), "W": {"type": "DenseSynapse"}, "b": rate(3)},
+            {"W.inputs": "a.outputs", "b.j": "W.outputs"},
+            {"W": (4, 3)},
+        ),
+        # from a sum, a number and a product
+        (
+            {"a": source(4), "c": source(4), "W": {"type": "DenseSynapse"}, "b": rate(3)},
+            {"W.inputs": "1.5 * (a.outputs - c.outputs)", "b.j": "0.1 + W.outputs"},
+            {"W": (4, 3)},
+        ),
+        # a synapse onto a synapse: the second says what the first cannot know
+        (
+            {"a": source(4), "V": {"type": "DenseSynapse"}, "U": {"type": "DenseSynapse", "shape": [6, 3]}},
+            {"V.inputs": "a.outputs", "U.inputs": "V.outputs"},
+            {"V": (4, 6), "U": (6, 3)},
+        ),
+        # a chain of three, the ends known
+        (
+            {
+                "a": source(4),
+                "V": {"type": "DenseSynapse", "shape": [4, 6]},
+                "U": {"type": "DenseSynapse"},
+                "T": {"type": "DenseSynapse", "shape": [7, 3]},
+            },
+            {"V.inputs": "a.outputs", "U.inputs": "V.outputs", "T.inputs": "U.outputs"},
+            {"U": (6, 7)},
+        ),
+        # recurrent
+        ({"b": rate(5), "W": {"type": "DenseSynapse"}}, {"W.inputs": "b.zF", "b.j": "W.outputs"}, {"W": (5, 5)}),
+        # its learning signals say it where its own input is a number
+        (
+            {"a": source(4), "b": rate(3), "W": {"type": "HebbianSynapse"}},
+            {"W.inputs": 1, "W.pre": "a.outputs", "W.post": "b.zF"},
+            {"W": (4, 3)},
+        ),
+        # the way back, as predictive coding has it
+        (
+            {"e": {"type": "GaussianErrorCell", "n_units": 3}, "z": rate(5), "W": {"type": "HebbianSynapse"}},
+            {"W.inputs": "z.zF", "W.pre": "z.zF", "W.post": "e.dmu", "z.j": "W.dInputs"},
+            {"W": (5, 3)},
+        ),
+        # written order does not matter: the synapse comes first
+        (
+            {"W": {"type": "DenseSynapse"}, "b": rate(3), "a": source(4)},
+            {"b.j": "W.outputs", "W.inputs": "a.outputs"},
+            {"W": (4, 3)},
+        ),
+        # two synapses that meet
+        (
+            {
+                "a": source(4),
+                "c": source(2),
+                "W": {"type": "DenseSynapse"},
+                "V": {"type": "DenseSynapse"},
+                "b": rate(3),
+            },
+            {"W.inputs": "a.outputs", "V.inputs": "c.outputs", "b.j": ["W.outputs", "V.outputs"]},
+            {"W": (4, 3), "V": (2, 3)},
+        ),
+    ],
+)
 def test_sizes_are_taken_from_wires(components, wires, shapes):
     graph = graph_of(components, wires)
     for name, shape in shapes.items():
@@ -145,8 +184,10 @@ def test_sizes_are_taken_from_wires(components, wires, shapes):
 
 
 def test_sizes_are_taken_from_data(tmp_path):
-    entries = {"x": data_file(tmp_path, np.ones((6, 7)), name="x"),
-               "t": data_file(tmp_path, np.ones((6, 3, 4)), "row step unit", "t")}  # fmt: skip
+    entries = {
+        "x": data_file(tmp_path, np.ones((6, 7)), name="x"),
+        "t": data_file(tmp_path, np.ones((6, 3, 4)), "row step unit", "t"),
+    }
     graph = graph_of({"W": {"type": "HebbianSynapse"}}, {"W.inputs": "x", "W.pre": "x", "W.post": "t"}, data=entries)
     assert graph.parts["W"].connectivity.weight_shape == (7, 4)
 
@@ -162,17 +203,36 @@ def test_an_image_gives_its_height_and_width(side):
     assert graph.shape("K", "outputs") == (1, 6, 4, 2)
 
 
-@pytest.mark.parametrize(("components", "wires", "said"), [
-    ({"W": {"type": "DenseSynapse"}}, {}, ["the shape of W", "presynaptic and postsynaptic side", "write its shape"]),
-    ({"a": source(4), "W": {"type": "DenseSynapse"}}, {"W.inputs": "a.outputs"},
-     ["the shape of W", "its postsynaptic side is not wired"]),
-    ({"W": {"type": "DenseSynapse"}, "b": rate(4)}, {"b.j": "W.outputs", "W.inputs": 2.0},
-     ["the shape of W", "its presynaptic side is not wired"]),
-    ({"a": source([2, 2, 1]), "W": {"type": "DenseSynapse"}, "b": rate(3)},
-     {"W.inputs": "a.outputs", "b.j": "W.outputs"}, ["the shape of W", "[2, 2, 1]", "write its shape"]),
-    ({"a": source(4), "K": {"type": "ConvSynapse", "shape": [3, 3, 1, 2]}}, {"K.inputs": "a.outputs"},
-     ["the shape of K"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("components", "wires", "said"),
+    [
+        (
+            {"W": {"type": "DenseSynapse"}},
+            {},
+            ["the shape of W", "presynaptic and postsynaptic side", "write its shape"],
+        ),
+        (
+            {"a": source(4), "W": {"type": "DenseSynapse"}},
+            {"W.inputs": "a.outputs"},
+            ["the shape of W", "its postsynaptic side is not wired"],
+        ),
+        (
+            {"W": {"type": "DenseSynapse"}, "b": rate(4)},
+            {"b.j": "W.outputs", "W.inputs": 2.0},
+            ["the shape of W", "its presynaptic side is not wired"],
+        ),
+        (
+            {"a": source([2, 2, 1]), "W": {"type": "DenseSynapse"}, "b": rate(3)},
+            {"W.inputs": "a.outputs", "b.j": "W.outputs"},
+            ["the shape of W", "[2, 2, 1]", "write its shape"],
+        ),
+        (
+            {"a": source(4), "K": {"type": "ConvSynapse", "shape": [3, 3, 1, 2]}},
+            {"K.inputs": "a.outputs"},
+            ["the shape of K"],
+        ),
+    ],
+)
 def test_sizes_that_wires_do_not_give(components, wires, said):
     message = faults_of(components, wires)[0]
     for part in said:
@@ -180,8 +240,10 @@ def test_sizes_that_wires_do_not_give(components, wires, said):
 
 
 def test_all_synapses_without_a_size_are_named_at_once():
-    messages = faults_of({"a": source(4), "U": {"type": "DenseSynapse"}, "V": {"type": "DenseSynapse"}},
-                         {"U.inputs": "a.outputs", "V.inputs": "U.outputs"})  # fmt: skip
+    messages = faults_of(
+        {"a": source(4), "U": {"type": "DenseSynapse"}, "V": {"type": "DenseSynapse"}},
+        {"U.inputs": "a.outputs", "V.inputs": "U.outputs"},
+    )
     assert len(messages) == 2 and "the shape of U" in messages[0] and "the shape of V" in messages[1]
 
 
@@ -189,11 +251,14 @@ def test_all_synapses_without_a_size_are_named_at_once():
 
 
 def test_a_list_a_number_and_an_initialiser_for_a_setting(tmp_path):
-    graph = graph_of({
-        "a": rate(3, tau_m=[5, 10, 20]), "b": rate(3),
-        "c": rate(3, tau_m={"type": "uniform", "low": 8, "high": 12}),
-        "d": rate(3, tau_m={"type": "file", "path": str(_saved(tmp_path, [1.0, 2.0, 4.0]))}),
-    })  # fmt: skip
+    graph = graph_of(
+        {
+            "a": rate(3, tau_m=[5, 10, 20]),
+            "b": rate(3),
+            "c": rate(3, tau_m={"type": "uniform", "low": 8, "high": 12}),
+            "d": rate(3, tau_m={"type": "file", "path": str(_saved(tmp_path, [1.0, 2.0, 4.0]))}),
+        }
+    )
     np.testing.assert_array_equal(graph.parts["a"].tau_m, [5, 10, 20])
     assert np.shape(graph.parts["b"].tau_m) == ()
     drawn = graph.parts["c"].tau_m
@@ -210,8 +275,15 @@ def _saved(folder: Path, values: Any) -> Path:
 def test_drawn_values_follow_seed_component_and_setting():
     def drawn(seed: int, *names: str) -> list[np.ndarray]:
         uniform = {"type": "uniform", "low": 8, "high": 12}
-        it = api.check({"seed": seed, "run": {"steps": 1}, "components": {
-            name: {"type": "LIFCell", "n_units": 4, "tau_m": uniform, "resist_m": uniform} for name in names}})  # fmt: skip
+        it = api.check(
+            {
+                "seed": seed,
+                "run": {"steps": 1},
+                "components": {
+                    name: {"type": "LIFCell", "n_units": 4, "tau_m": uniform, "resist_m": uniform} for name in names
+                },
+            }
+        )
         parts = it.phases[0].graph.parts
         return [np.asarray(getattr(parts[name], field)) for name in names for field in ("tau_m", "resist_m")]
 
@@ -222,8 +294,13 @@ def test_drawn_values_follow_seed_component_and_setting():
 
 
 def test_values_a_unit_act_on_their_unit():
-    it = checked({"a": source(2, [1.0, -2.0]), "b": rate(2, tau_m=[5, 10])}, {"b.j": "a.outputs"},
-                 schedule={"step": ["a", "b"]}, run={"steps": 1}, record={"b.z": {}})  # fmt: skip
+    it = checked(
+        {"a": source(2, [1.0, -2.0]), "b": rate(2, tau_m=[5, 10])},
+        {"b.j": "a.outputs"},
+        schedule={"step": ["a", "b"]},
+        run={"steps": 1},
+        record={"b.z": {}},
+    )
     np.testing.assert_allclose(trace(it, "b.z")[0], [1.0 / 5, -2.0 / 10], rtol=1e-6)
 
 
@@ -244,13 +321,28 @@ def test_initial_from_a_number_a_list_an_initialiser_a_file_and_data(tmp_path):
     saved = np.arange(6.0).reshape(2, 3)
     with h5py.File(tmp_path / "old.h5", "w") as file:
         file["/final/W/weights"] = 10 * saved.T
-    components = {"a": rate(3), "b": rate(3), "c": rate(3), "d": rate(3), "e": rate(3),
-                  "W": {"type": "DenseSynapse", "shape": [3, 2]}}  # fmt: skip
-    graph = graph_of(components, {"W.inputs": 1.0}, run={"batch": 2}, data={"starts": data_file(tmp_path, saved)},
-                     initial={"a.z": 0.5, "b.z": [1, 2, 3], "c.z": {"type": "uniform", "low": 2, "high": 3},
-                              "d.z": {"type": "data", "entry": "starts"},
-                              "W.weights": {"type": "file", "path": str(tmp_path / "old.h5"), "key": "/final/W/weights"},
-                              "e.z": {"type": "file", "path": str(tmp_path / "d.npy"), "amax": 3.5}})  # fmt: skip
+    components = {
+        "a": rate(3),
+        "b": rate(3),
+        "c": rate(3),
+        "d": rate(3),
+        "e": rate(3),
+        "W": {"type": "DenseSynapse", "shape": [3, 2]},
+    }
+    graph = graph_of(
+        components,
+        {"W.inputs": 1.0},
+        run={"batch": 2},
+        data={"starts": data_file(tmp_path, saved)},
+        initial={
+            "a.z": 0.5,
+            "b.z": [1, 2, 3],
+            "c.z": {"type": "uniform", "low": 2, "high": 3},
+            "d.z": {"type": "data", "entry": "starts"},
+            "W.weights": {"type": "file", "path": str(tmp_path / "old.h5"), "key": "/final/W/weights"},
+            "e.z": {"type": "file", "path": str(tmp_path / "d.npy"), "amax": 3.5},
+        },
+    )
     np.testing.assert_array_equal(start_of(graph, "a.z"), np.full((2, 3), 0.5))
     np.testing.assert_array_equal(start_of(graph, "b.z"), [[1, 2, 3]] * 2)  # one row for every row of the batch
     drawn = start_of(graph, "c.z")
@@ -278,8 +370,13 @@ def test_initial_from_an_entry_that_is_not_there():
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_a_reset_returns_to_the_drawn_start(precision):
     """Also where the start is drawn: each trial begins at the same values, not at new ones."""
-    it = checked({"a": source(3), "b": rate(3)}, {"b.j": "a.outputs"}, run={"trials": 3, "steps": 4, "precision": precision},
-                 initial={"b.z": {"type": "gaussian", "mean": 5.0}}, record={"b.z": {}})  # fmt: skip
+    it = checked(
+        {"a": source(3), "b": rate(3)},
+        {"b.j": "a.outputs"},
+        run={"trials": 3, "steps": 4, "precision": precision},
+        initial={"b.z": {"type": "gaussian", "mean": 5.0}},
+        record={"b.z": {}},
+    )
     found = trace(it, "b.z").reshape(3, 4, 3)
     np.testing.assert_array_equal(found[0], found[1])
     np.testing.assert_array_equal(found[0], found[2])
@@ -292,7 +389,9 @@ def test_a_reset_returns_to_the_drawn_start(precision):
 
 
 def test_unwired_inlets_read_their_default_and_are_listed():
-    it = checked({"e": {"type": "GaussianErrorCell", "n_units": 2}}, {"e.mu": 3.0}, record={"e.modulator": {}, "e.dmu": {}})
+    it = checked(
+        {"e": {"type": "GaussianErrorCell", "n_units": 2}}, {"e.mu": 3.0}, record={"e.modulator": {}, "e.dmu": {}}
+    )
     graph = it.phases[0].graph
     assert set(unwired(graph)) == {"e.target", "e.modulator", "e.mask"}
     default = graph.parts["e"].compartments["modulator"].default
@@ -301,19 +400,30 @@ def test_unwired_inlets_read_their_default_and_are_listed():
 
 
 def test_required_inlets_without_a_wire_are_all_named():
-    messages = faults_of({"W": {"type": "TraceSTDPSynapse", "shape": [2, 2], "A_plus": 1, "A_minus": 1}},
-                         {"W.inputs": 1, "W.preSpike": 1})  # fmt: skip
+    messages = faults_of(
+        {"W": {"type": "TraceSTDPSynapse", "shape": [2, 2], "A_plus": 1, "A_minus": 1}},
+        {"W.inputs": 1, "W.preSpike": 1},
+    )
     assert [re.match(r"W\.(\w+) needs a wire", message)[1] for message in messages] == [
-        "preTrace", "postSpike", "postTrace"]  # fmt: skip
+        "preTrace",
+        "postSpike",
+        "postTrace",
+    ]
 
 
 def test_a_phase_may_take_a_wire_away():
     components = {"a": source(2), "v": {"type": "ClassVote", "n_units": 2, "n_classes": 2}, "b": rate(2)}
-    it = checked(components, {"v.s": "a.outputs", "b.j": "a.outputs"}, phases=[
-        {"name": "on"}, {"name": "off", "wires": {"b.j": None}}, {"name": "other", "wires": {"b.j": 7}}],
-        record={"b.j": {}})  # fmt: skip
+    it = checked(
+        components,
+        {"v.s": "a.outputs", "b.j": "a.outputs"},
+        phases=[{"name": "on"}, {"name": "off", "wires": {"b.j": None}}, {"name": "other", "wires": {"b.j": 7}}],
+        record={"b.j": {}},
+    )
     assert [unwired(phase.graph) for phase in it.phases] == [
-        ["v.labels", "b.j_td", "b.clamped"], ["v.labels", "b.j", "b.j_td", "b.clamped"], ["v.labels", "b.j_td", "b.clamped"]]
+        ["v.labels", "b.j_td", "b.clamped"],
+        ["v.labels", "b.j", "b.j_td", "b.clamped"],
+        ["v.labels", "b.j_td", "b.clamped"],
+    ]
     found = [np.asarray(_steps(it, phase)["b.j"])[-1, 0, 0] for phase in it.phases]
     assert found == [1.0, 0.0, 7.0]
 
@@ -322,41 +432,62 @@ def test_a_phase_may_take_a_wire_away():
 
 
 def test_override_reaches_every_leaf_and_changes_no_program():
-    graph = graph_of({"a": source(2), "z": rate(2), "y": rate(2, tau_m=[4, 5]),
-                      "W": {"type": "HebbianSynapse", "shape": [2, 2], "w_decay": 0.1,
-                            "normalise": {"columns": "l1", "to": 2.0}}},
-                     {"W.inputs": 1, "W.pre": 1, "W.post": 1})  # fmt: skip
-    other = override(graph, {"z.tau_m": 20, "components.y.tau_m": [6, 7], "W.eta": 0.5, "W.g_conduct_factor": 3.0,
-                             "W.weight_init.low": 0.5, "W.normalise.to": 4.0, "W.w_decay": 0.2, "seed": 9})  # fmt: skip
+    graph = graph_of(
+        {
+            "a": source(2),
+            "z": rate(2),
+            "y": rate(2, tau_m=[4, 5]),
+            "W": {"type": "HebbianSynapse", "shape": [2, 2], "w_decay": 0.1, "normalise": {"columns": "l1", "to": 2.0}},
+        },
+        {"W.inputs": 1, "W.pre": 1, "W.post": 1},
+    )
+    other = override(
+        graph,
+        {
+            "z.tau_m": 20,
+            "components.y.tau_m": [6, 7],
+            "W.eta": 0.5,
+            "W.g_conduct_factor": 3.0,
+            "W.weight_init.low": 0.5,
+            "W.normalise.to": 4.0,
+            "W.w_decay": 0.2,
+            "seed": 9,
+        },
+    )
     assert float(other.parts["z"].tau_m) == 20 and int(other.seed) == 9
     np.testing.assert_array_equal(other.parts["y"].tau_m, [6, 7])
     weights = other.parts["W"]
-    assert [float(x) for x in (weights.rule.eta, weights.resist_scale, weights.weight_init.low, weights.normalise.to)] == [
-        0.5, 3.0, 0.5, 4.0]
+    assert [
+        float(x) for x in (weights.rule.eta, weights.resist_scale, weights.weight_init.low, weights.normalise.to)
+    ] == [0.5, 3.0, 0.5, 4.0]
     assert float(weights.rule.w_decay) == pytest.approx(0.2)
     assert jax.tree.structure(other) == jax.tree.structure(graph)
     assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(other.parts))
     assert float(graph.parts["z"].tau_m) == 10  # the first is as it was
 
 
-@pytest.mark.parametrize(("path", "value", "said"), [
-    ("z.tau", 1.0, "z.tau is not a number that can change"),
-    ("q.tau_m", 1.0, "q.tau_m is not a number"),
-    ("z.n_units", 3, "z.n_units is not a number"),
-    ("z.act_fx", "tanh", "z.act_fx is not a number"),
-    ("run.dt", 1.0, "run.dt is not a number"),
-    ("W.w_decay", 0.1, "null in the config"),
-    ("z.tau_m", None, "cannot become None"),
-    ("z.tau_m", "fast", "cannot become 'fast'"),
-    ("z.tau_m", [1.0, 2.0, 3.0], "of shape []"),
-    ("W.weight_init", 0.1, "W.weight_init is not a number"),
-    ("W.weight_init.hollow", True, "is not a number"),
-    ("W.weight_init.nothing", 1.0, "is not a number"),
-    ("W.normalise.to", 1.0, "is not a number"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("z.tau", 1.0, "z.tau is not a number that can change"),
+        ("q.tau_m", 1.0, "q.tau_m is not a number"),
+        ("z.n_units", 3, "z.n_units is not a number"),
+        ("z.act_fx", "tanh", "z.act_fx is not a number"),
+        ("run.dt", 1.0, "run.dt is not a number"),
+        ("W.w_decay", 0.1, "null in the config"),
+        ("z.tau_m", None, "cannot become None"),
+        ("z.tau_m", "fast", "cannot become 'fast'"),
+        ("z.tau_m", [1.0, 2.0, 3.0], "of shape []"),
+        ("W.weight_init", 0.1, "W.weight_init is not a number"),
+        ("W.weight_init.hollow", True, "is not a number"),
+        ("W.weight_init.nothing", 1.0, "is not a number"),
+        ("W.normalise.to", 1.0, "is not a number"),
+    ],
+)
 def test_override_refuses_what_is_no_leaf(path, value, said):
-    graph = graph_of({"z": rate(2), "W": {"type": "HebbianSynapse", "shape": [2, 2]}},
-                     {"W.inputs": 1, "W.pre": 1, "W.post": 1})  # fmt: skip
+    graph = graph_of(
+        {"z": rate(2), "W": {"type": "HebbianSynapse", "shape": [2, 2]}}, {"W.inputs": 1, "W.pre": 1, "W.post": 1}
+    )
     with pytest.raises(ConfigError) as error:
         override(graph, {path: value, "z.priorlmbda": 1.0})
     assert len(error.value.faults) == 2
@@ -364,12 +495,19 @@ def test_override_refuses_what_is_no_leaf(path, value, said):
 
 
 def test_a_phase_sets_leaves_for_itself():
-    it = checked({"a": source(1, 1.0), "z": rate(1)}, {"z.j": "a.outputs"},
-                 phases=[{"name": "slow"}, {"name": "fast", "set": {"z.tau_m": 2, "a.value": 3}}, {"name": "as_before"}],
-                 run={"steps": 1}, record={"z.z": {}})  # fmt: skip
+    it = checked(
+        {"a": source(1, 1.0), "z": rate(1)},
+        {"z.j": "a.outputs"},
+        phases=[{"name": "slow"}, {"name": "fast", "set": {"z.tau_m": 2, "a.value": 3}}, {"name": "as_before"}],
+        run={"steps": 1},
+        record={"z.z": {}},
+    )
     assert [float(phase.graph.parts["z"].tau_m) for phase in it.phases] == [10, 2, 10]
     assert [float(np.asarray(_steps(it, phase)["z.z"]).item()) for phase in it.phases] == [
-        pytest.approx(0.1), pytest.approx(1.5), pytest.approx(0.1)]  # fmt: skip
+        pytest.approx(0.1),
+        pytest.approx(1.5),
+        pytest.approx(0.1),
+    ]
 
 
 def test_a_phase_that_sets_null_or_what_is_null():
@@ -389,39 +527,51 @@ def test_a_phase_that_sets_null_or_what_is_null():
 A, B, D = 3.0, -2.0, 5.0
 
 
-@pytest.mark.parametrize(("wire", "value"), [
-    (12.5, 12.5),
-    (-3, -3),
-    ("12.5", 12.5),
-    ("a.outputs", A),
-    ("-a.outputs", -A),
-    ("a.outputs - 0.5 * b.outputs", A - 0.5 * B),
-    ("a.outputs - b.outputs - d", A - B - D),
-    ("a.outputs - (b.outputs - d)", A - (B - D)),
-    ("a.outputs * b.outputs * d", A * B * D),
-    ("2 * (a.outputs + b.outputs) * -d", 2 * (A + B) * -D),
-    ("-(a.outputs + -2e-1) * --d", -(A - 0.2) * D),
-    ("1 - 2 - 3 + a.outputs", -4 + A),
-    ("a.outputs + b.outputs * d", A + B * D),
-    ("(a.outputs)", A),
-    ("d", D),
-    ("3 * d - 1", 3 * D - 1),
-    (["a.outputs", "b.outputs"], A + B),
-    (["a.outputs", -1.5, "2 * d"], A - 1.5 + 2 * D),
-    (["d"], D),
-    ("a . outputs".replace(" ", ""), A),
-    ("a.outputs * a.outputs - a.outputs", A * A - A),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("wire", "value"),
+    [
+        (12.5, 12.5),
+        (-3, -3),
+        ("12.5", 12.5),
+        ("a.outputs", A),
+        ("-a.outputs", -A),
+        ("a.outputs - 0.5 * b.outputs", A - 0.5 * B),
+        ("a.outputs - b.outputs - d", A - B - D),
+        ("a.outputs - (b.outputs - d)", A - (B - D)),
+        ("a.outputs * b.outputs * d", A * B * D),
+        ("2 * (a.outputs + b.outputs) * -d", 2 * (A + B) * -D),
+        ("-(a.outputs + -2e-1) * --d", -(A - 0.2) * D),
+        ("1 - 2 - 3 + a.outputs", -4 + A),
+        ("a.outputs + b.outputs * d", A + B * D),
+        ("(a.outputs)", A),
+        ("d", D),
+        ("3 * d - 1", 3 * D - 1),
+        (["a.outputs", "b.outputs"], A + B),
+        (["a.outputs", -1.5, "2 * d"], A - 1.5 + 2 * D),
+        (["d"], D),
+        ("a . outputs".replace(" ", ""), A),
+        ("a.outputs * a.outputs - a.outputs", A * A - A),
+    ],
+)
 def test_an_expression_has_the_value_that_it_says(tmp_path, wire, value):
-    it = checked({"a": source(2, A), "b": source(2, B), "z": rate(2)}, {"z.j": wire},
-                 data={"d": data_file(tmp_path, np.full((1, 2), D))}, record={"z.j": {}})  # fmt: skip
+    it = checked(
+        {"a": source(2, A), "b": source(2, B), "z": rate(2)},
+        {"z.j": wire},
+        data={"d": data_file(tmp_path, np.full((1, 2), D))},
+        record={"z.j": {}},
+    )
     np.testing.assert_allclose(trace(it, "z.j")[-1], [value, value], rtol=1e-6)
 
 
 def test_an_expression_reads_at_the_call_and_in_the_order_written():
     """z reads what a did in the same step, and what z itself did one step before."""
-    it = checked({"z": rate(1), "a": {"type": "PulseSource", "n_units": 1, "amplitude": 8.0, "stop": 2.0}},
-                 {"z.j": "a.outputs + z.z"}, schedule={"step": ["z", "a"]}, record={"z.j": {}}, run={"steps": 4})  # fmt: skip
+    it = checked(
+        {"z": rate(1), "a": {"type": "PulseSource", "n_units": 1, "amplitude": 8.0, "stop": 2.0}},
+        {"z.j": "a.outputs + z.z"},
+        schedule={"step": ["z", "a"]},
+        record={"z.j": {}},
+        run={"steps": 4},
+    )
     pulse, z, seen = 0.0, 0.0, []
     for k in range(4):
         seen.append(pulse + z)
@@ -439,23 +589,34 @@ def test_the_leaves_of_a_wire():
 
 def test_only_outlets_that_are_read_or_recorded_are_carried():
     def carried(**rest: Any) -> set[str]:
-        graph = graph_of({"a": source(2), "z": {"type": "LIFCell", "n_units": 2, "tau_m": 10}}, {"z.j": "a.outputs"}, **rest)
+        graph = graph_of(
+            {"a": source(2), "z": {"type": "LIFCell", "n_units": 2, "tau_m": 10}}, {"z.j": "a.outputs"}, **rest
+        )
         return {f"{name}.{compartment}" for name, compartment, what in graph.carried() if what.kind == "outlet"}
 
     assert carried() == set()
     assert carried(record={"z.s": {}}) == {"z.s"}
     assert carried(record={"z.s": False}) <= {"z.s"}
-    graph = graph_of({"z": {"type": "LIFCell", "n_units": 2, "tau_m": 10}, "t": {"type": "VarTrace", "n_units": 2, "tau_tr": 9}},
-                     {"z.j": 1, "t.inputs": "z.s"})
+    graph = graph_of(
+        {"z": {"type": "LIFCell", "n_units": 2, "tau_m": 10}, "t": {"type": "VarTrace", "n_units": 2, "tau_tr": 9}},
+        {"z.j": 1, "t.inputs": "z.s"},
+    )
     assert ("z", "s") in {(name, compartment) for name, compartment, _ in graph.carried()}
 
 
 def test_learning_false_drops_every_evolve_and_a_schedule_is_merged():
     components = {"a": source(2), "W": {"type": "HebbianSynapse", "shape": [2, 2], "eta": 1.0}, "b": rate(2)}
     wires = {"W.inputs": "a.outputs", "W.pre": "a.outputs", "W.post": "b.zF", "b.j": "W.outputs"}
-    it = checked(components, wires, schedule={"step": ["a", "W", "b"], "end": ["W.evolve", "a.reset"]}, phases=[
-        {"name": "learn"}, {"name": "hold", "learning": False},
-        {"name": "other", "schedule": {"step": ["b", "W.evolve", "W.evolve"]}}])  # fmt: skip
+    it = checked(
+        components,
+        wires,
+        schedule={"step": ["a", "W", "b"], "end": ["W.evolve", "a.reset"]},
+        phases=[
+            {"name": "learn"},
+            {"name": "hold", "learning": False},
+            {"name": "other", "schedule": {"step": ["b", "W.evolve", "W.evolve"]}},
+        ],
+    )
 
     def calls(phase: int, when: str) -> list[tuple[str, str, int]]:
         return [tuple(call) for call in getattr(it.phases[phase].graph.order, when)]
@@ -475,8 +636,11 @@ def test_learning_false_drops_every_evolve_and_a_schedule_is_merged():
 def _steps(it: RunPlan, phase: Any) -> dict[str, Any]:
     """The records of the first trial of a phase, from the start of the run: (step, row, unit)."""
     with computing(it.spec):
-        _, taken = jax.jit(lambda data: engine.trials(phase.graph, phase.takes, engine.start_carry(phase.graph), data,
-                                                      jnp.uint32(0), 1))(phase.chunk_data(0, 1))  # fmt: skip
+        _, taken = jax.jit(
+            lambda data: engine.trials(
+                phase.graph, phase.takes, engine.start_carry(phase.graph), data, jnp.uint32(0), 1
+            )
+        )(phase.chunk_data(0, 1))
     return {path: values[0] for path, values in taken.items()}
 
 
@@ -484,7 +648,10 @@ def trace(it: RunPlan, path: str) -> np.ndarray:
     """A record of all trials, row 0: (trial * step, unit)."""
     phase = it.phases[0]
     with computing(it.spec):
-        _, taken = jax.jit(lambda data: engine.trials(phase.graph, phase.takes, engine.start_carry(phase.graph), data,
-                                                      jnp.uint32(0), phase.trials))(phase.chunk_data(0, phase.trials))  # fmt: skip
+        _, taken = jax.jit(
+            lambda data: engine.trials(
+                phase.graph, phase.takes, engine.start_carry(phase.graph), data, jnp.uint32(0), phase.trials
+            )
+        )(phase.chunk_data(0, phase.trials))
     values = np.asarray(taken[path])
     return values.reshape(-1, *values.shape[2:])[:, 0]

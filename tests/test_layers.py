@@ -56,9 +56,15 @@ WITHIN: dict[str, tuple[str, ...]] = {
     f"{PARTS}.rules.rule": ("component", f"{PARTS}.connectivity.connectivity"),
     f"{PARTS}.rules.*": ("component", "optimisers", f"{PARTS}.rules.rule", f"{PARTS}.connectivity.connectivity"),
     # the synapse knows the three interfaces, and the two parts that it has by default
-    f"{PARTS}.synapse": ("component", "initialisers", f"{PARTS}.connectivity.connectivity",
-                         f"{PARTS}.dynamics.dynamics", f"{PARTS}.dynamics.instant", f"{PARTS}.rules.rule",
-                         f"{PARTS}.rules.static"),
+    f"{PARTS}.synapse": (
+        "component",
+        "initialisers",
+        f"{PARTS}.connectivity.connectivity",
+        f"{PARTS}.dynamics.dynamics",
+        f"{PARTS}.dynamics.instant",
+        f"{PARTS}.rules.rule",
+        f"{PARTS}.rules.static",
+    ),
     "catalogue": ("component", f"{PARTS}.presets"),
     "describe": ("catalogue", "component", "faults", "values", f"{PARTS}.synapse"),
     # config: text -> Spec
@@ -69,11 +75,32 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "data": ("component", "corruptions", "splits", "faults", "preflight", "store"),  # .h5 goes through the store
     # Spec -> Graph -> program -> run
     "graph": ("component", "expressions", "faults", "initialisers"),
-    "building": ("catalogue", "component", "describe", "expressions", "faults", "graph", "initialisers", "preflight",
-                 "spec"),
+    "building": (
+        "catalogue",
+        "component",
+        "describe",
+        "expressions",
+        "faults",
+        "graph",
+        "initialisers",
+        "preflight",
+        "spec",
+    ),
     "records": ("component", "faults", "graph", "layout", "spec"),
     "engine": ("component", "faults", "graph", "records"),
-    "plan": ("building", "component", "data", "expressions", "engine", "faults", "graph", "layout", "preflight", "records", "spec"),
+    "plan": (
+        "building",
+        "component",
+        "data",
+        "expressions",
+        "engine",
+        "faults",
+        "graph",
+        "layout",
+        "preflight",
+        "records",
+        "spec",
+    ),
     "loop": ("engine", "faults", "graph", "layout", "plan", "records", "spec"),
     # files
     "layout": (),
@@ -99,10 +126,37 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     "yaml": ("config.yaml_source", "cli"),  # the command line only writes it
     "pydantic": ("values",),
     "sklearn": ("data",),
-    "jax": ("building", "component", "components.*", "initialisers", "optimisers", "graph", "records", "engine", "plan", "loop",
-            "api", "cli"),
-    "numpy": ("component", "components.*", "initialisers", "building", "graph", "records", "engine", "plan", "loop", "data",
-              "splits", "corruptions", "api", "report", *STORE),
+    "jax": (
+        "building",
+        "component",
+        "components.*",
+        "initialisers",
+        "optimisers",
+        "graph",
+        "records",
+        "engine",
+        "plan",
+        "loop",
+        "api",
+        "cli",
+    ),
+    "numpy": (
+        "component",
+        "components.*",
+        "initialisers",
+        "building",
+        "graph",
+        "records",
+        "engine",
+        "plan",
+        "loop",
+        "data",
+        "splits",
+        "corruptions",
+        "api",
+        "report",
+        *STORE,
+    ),
     "time": ("loop", "api", "cli", "locks"),
     "datetime": ("store", "locks"),
     "signal": ("cli",),
@@ -170,16 +224,30 @@ def test_every_module_has_its_place_and_every_place_its_module():
 @pytest.mark.parametrize("name", modules())
 def test_a_module_imports_only_what_its_layer_may(name):
     allowed = WITHIN[entry(name)]
-    inside = {module.removeprefix("synsim").removeprefix(".") for module in imported(modules()[name])
-              if module.partition(".")[0] == "synsim"}  # fmt: skip
+    inside = {
+        module.removeprefix("synsim").removeprefix(".")
+        for module in imported(modules()[name])
+        if module.partition(".")[0] == "synsim"
+    }
     assert sorted(module for module in inside if not among(module, allowed)) == []
     outside = {module.partition(".")[0] for module in imported(modules()[name])} - {"synsim"}
     assert sorted(module for module in outside if not among(name, OUTSIDE.get(module, ("*", "")))) == []
 
 
 def test_everything_imported_is_the_standard_library_or_a_dependency():
-    known = set(sys.stdlib_module_names) | {"synsim", "jax", "jaxlib", "numpy", "yaml", "pydantic", "typer", "rich",
-                                            "h5py", "sklearn", "matplotlib"}  # fmt: skip
+    known = set(sys.stdlib_module_names) | {
+        "synsim",
+        "jax",
+        "jaxlib",
+        "numpy",
+        "yaml",
+        "pydantic",
+        "typer",
+        "rich",
+        "h5py",
+        "sklearn",
+        "matplotlib",
+    }
     assert {module.partition(".")[0] for tree in modules().values() for module in imported(tree)} <= known
 
 
@@ -191,8 +259,10 @@ def test_the_walk_sees_what_stands_inside_functions():
 
 def layers() -> dict[str, set[str]]:
     """The table as a graph over the modules that there are."""
-    return {name: {other for other in modules() if other != name and among(other, WITHIN[entry(name)])}
-            for name in modules()}  # fmt: skip
+    return {
+        name: {other for other in modules() if other != name and among(other, WITHIN[entry(name)])}
+        for name in modules()
+    }
 
 
 def test_the_table_has_no_circle():
@@ -257,8 +327,16 @@ def test_only_the_command_line_prints_or_exits(name):
         return
     tree = modules()[name]
     assert not {called for called, _ in calls(tree)} & {"print", "input", "breakpoint", "exit", "quit"}
-    assert not names(tree) & {"sys.exit", "os._exit", "os.abort", "sys.stdout", "sys.stderr", "typer.Exit",
-                              "SystemExit", "KeyboardInterrupt"}  # fmt: skip
+    assert not names(tree) & {
+        "sys.exit",
+        "os._exit",
+        "os.abort",
+        "sys.stdout",
+        "sys.stderr",
+        "typer.Exit",
+        "SystemExit",
+        "KeyboardInterrupt",
+    }
 
 
 @pytest.mark.parametrize("name", modules())
@@ -289,23 +367,32 @@ def test_the_engine_reads_no_clock_and_a_component_no_file():
 
 def loaded(statement: str) -> set[str]:
     """The modules that a fresh interpreter has loaded after a statement."""
-    program = f"import sys\ntry:\n    {statement}\nexcept SystemExit:\n    pass\n" \
-              "print('\\n'.join(sys.modules), file=sys.__stderr__)"  # fmt: skip
-    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60,
-                          cwd=ROOT.parent)  # fmt: skip
+    program = (
+        f"import sys\ntry:\n    {statement}\nexcept SystemExit:\n    pass\n"
+        "print('\\n'.join(sys.modules), file=sys.__stderr__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60, cwd=ROOT.parent
+    )
     assert done.returncode == 0, done.stderr
     return set(done.stderr.split())
 
 
-@pytest.mark.parametrize(("statement", "never"), [
-    ("import synsim", {"jax", "h5py", "matplotlib", "numpy", "yaml", "typer"}),
-    ("import synsim.cli", {"jax", "h5py", "matplotlib", "numpy", "yaml", "rich.progress"}),
-    ("sys.argv = ['synsim', '--help']; from synsim.cli import main; main()", {"jax", "h5py", "matplotlib", "numpy"}),
-    ("sys.argv = ['synsim', 'run', '--help']; from synsim.cli import main; main()", {"jax", "h5py", "matplotlib"}),
-    ("sys.argv = ['synsim', '--version']; from synsim.cli import main; main()", {"jax", "h5py", "matplotlib"}),
-    ("import synsim.config", {"jax", "h5py", "matplotlib"}),
-    ("import synsim.engine", {"h5py", "yaml", "matplotlib", "typer", "synsim.config"}),
-    ("import synsim.store", {"jax", "yaml", "typer", "synsim.engine", "synsim.graph"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("statement", "never"),
+    [
+        ("import synsim", {"jax", "h5py", "matplotlib", "numpy", "yaml", "typer"}),
+        ("import synsim.cli", {"jax", "h5py", "matplotlib", "numpy", "yaml", "rich.progress"}),
+        (
+            "sys.argv = ['synsim', '--help']; from synsim.cli import main; main()",
+            {"jax", "h5py", "matplotlib", "numpy"},
+        ),
+        ("sys.argv = ['synsim', 'run', '--help']; from synsim.cli import main; main()", {"jax", "h5py", "matplotlib"}),
+        ("sys.argv = ['synsim', '--version']; from synsim.cli import main; main()", {"jax", "h5py", "matplotlib"}),
+        ("import synsim.config", {"jax", "h5py", "matplotlib"}),
+        ("import synsim.engine", {"h5py", "yaml", "matplotlib", "typer", "synsim.config"}),
+        ("import synsim.store", {"jax", "yaml", "typer", "synsim.engine", "synsim.graph"}),
+    ],
+)
 def test_what_is_heavy_is_imported_late(statement, never):
     assert loaded(statement) & never == set()

@@ -76,14 +76,27 @@ def test_the_document_of_a_plan(it):
     assert weights["compartments"]["weights"] == {"kind": "state", "shape": [64, 30], "unit": ""}
     assert about["components"]["z"]["compartments"]["v"] == {"kind": "state", "shape": [4, 30], "unit": "mV"}
     learn, hold = about["phases"]
-    assert (learn["trials"], learn["steps_per_trial"], learn["rows"], learn["rows_dropped_each_epoch"]) == (36, 20, 50, 2)
+    assert (learn["trials"], learn["steps_per_trial"], learn["rows"], learn["rows_dropped_each_epoch"]) == (
+        36,
+        20,
+        50,
+        2,
+    )
     assert learn["wires"]["z.j"] == "W.outputs - (0.5 * z.s + 2.0)" and learn["wires"]["x.inputs"] == "image"
     assert learn["unwired"] == ["W.back"]
-    assert learn["order"] == {"start": [f"{name}.reset" for name in about["components"]],
-                              "step": [*(f"{name}.advance" for name in about["components"]), "W.evolve"], "end": []}  # fmt: skip
+    assert learn["order"] == {
+        "start": [f"{name}.reset" for name in about["components"]],
+        "step": [*(f"{name}.advance" for name in about["components"]), "W.evolve"],
+        "end": [],
+    }
     assert hold["order"]["end"] == ["z.reset"] and "W.evolve" not in hold["order"]["step"]
-    assert about["records"]["z.s"] == {"form": "events", "shape": [4, 30], "every": 1, "unit": "",
-                                       "phases": ["learn", "hold"]}  # fmt: skip
+    assert about["records"]["z.s"] == {
+        "form": "events",
+        "shape": [4, 30],
+        "every": 1,
+        "unit": "",
+        "phases": ["learn", "hold"],
+    }
     assert about["records"]["z.v"]["shape"] == [4, 10] and about["records"]["z.v"]["every"] == 4
     assert about["records"]["W.weights"]["every"] == "trial" and "label" not in about["records"]
     assert about["state_bytes"]["W.weights"] == 64 * 30 * 4 and about["state_bytes"]["z.v"] == 4 * 30 * 4
@@ -92,11 +105,22 @@ def test_the_document_of_a_plan(it):
 
 def test_the_same_for_people(it):
     text = "\n".join(pages.plan_lines(it))
-    for said in ("paged: seed 3, dt 0.5 ms, batch 4, float32", "dense x instant x trace_stdp", "weight [64, 30]",
-                 "learn: 36 trials of 20 steps over 50 rows, 2 rows dropped each epoch", "hold: 2 trials of 10 steps",
-                 "reset all", "W.outputs - (0.5 * z.s + 2.0)", "unwired (they read their default)", "W.back",
-                 "once a trial", "every 4", "38 trials, 740 steps, 0.37 s of biological time", "W.weights 7.5 KiB",
-                 "spikes are guessed"):  # fmt: skip
+    for said in (
+        "paged: seed 3, dt 0.5 ms, batch 4, float32",
+        "dense x instant x trace_stdp",
+        "weight [64, 30]",
+        "learn: 36 trials of 20 steps over 50 rows, 2 rows dropped each epoch",
+        "hold: 2 trials of 10 steps",
+        "reset all",
+        "W.outputs - (0.5 * z.s + 2.0)",
+        "unwired (they read their default)",
+        "W.back",
+        "once a trial",
+        "every 4",
+        "38 trials, 740 steps, 0.37 s of biological time",
+        "W.weights 7.5 KiB",
+        "spikes are guessed",
+    ):
         assert said in text, said
     assert all(len(line) <= 120 and line == line.rstrip() for line in text.splitlines())
     assert readable(it.estimate.memory) in text and readable(it.estimate.file) in text
@@ -141,7 +165,7 @@ def test_markdown_tables_have_as_many_cells_as_their_heads(name):
     cells = [line.replace("\\|", "").count("|") for line in rows]
     heads = [i for i, line in enumerate(rows) if set(line) <= set("|-")]
     assert len(heads) == 2
-    settings, compartments = cells[:heads[1] - 1], cells[heads[1] - 1:]
+    settings, compartments = cells[: heads[1] - 1], cells[heads[1] - 1 :]
     assert len(set(settings)) == 1 and len(set(compartments)) == 1
 
 
@@ -151,7 +175,7 @@ def test_the_list_names_every_type_once_under_its_family():
     for card in cards:
         (line,) = [line for line in text if line.split()[:1] == [card["type"]]]
         assert card["doc"] in line
-        above = [line for line in text[:text.index(line)] if line and not line.startswith(" ")]
+        above = [line for line in text[: text.index(line)] if line and not line.startswith(" ")]
         assert above[-1] == card["family"]
 
 
@@ -169,30 +193,60 @@ sys.exit(done.returncode)
 
 def dense(pre: int, post: int, **rest: Any) -> dict[str, Any]:
     return {
-        "name": "sized", "run": {"steps": 20},
+        "name": "sized",
+        "run": {"steps": 20},
         "components": {
             "x": {"type": "PoissonCell", "n_units": pre, "target_freq": 50},
             "W": {"type": "TraceSTDPSynapse", "A_plus": 0.01, "A_minus": 0.01},
             "z": {"type": "LIFCell", "n_units": post, "tau_m": 10},
             "tx": {"type": "VarTrace", "n_units": pre, "tau_tr": 10},
-            "tz": {"type": "VarTrace", "n_units": post, "tau_tr": 10}},
-        "wires": {"x.inputs": 0.5, "W.inputs": "x.outputs", "z.j": "W.outputs", "tx.inputs": "x.outputs",
-                  "tz.inputs": "z.s", "W.preSpike": "x.outputs", "W.preTrace": "tx.trace", "W.postSpike": "z.s",
-                  "W.postTrace": "tz.trace"},
-        "record": {"z.v": {}}, **rest,
-    }  # fmt: skip
+            "tz": {"type": "VarTrace", "n_units": post, "tau_tr": 10},
+        },
+        "wires": {
+            "x.inputs": 0.5,
+            "W.inputs": "x.outputs",
+            "z.j": "W.outputs",
+            "tx.inputs": "x.outputs",
+            "tz.inputs": "z.s",
+            "W.preSpike": "x.outputs",
+            "W.preTrace": "tx.trace",
+            "W.postSpike": "z.s",
+            "W.postTrace": "tz.trace",
+        },
+        "record": {"z.v": {}},
+        **rest,
+    }
 
 
 def measured(config: dict[str, Any], folder: Path) -> Iterator[tuple[int, int]]:
     """The peak memory of `synsim run` and the size of its file, again and again; at first nothing is in its cache."""
     (folder / "sized.yaml").write_text(json.dumps(config))
     root = str(Path(pages.__file__).parent.parent)
-    env = {**os.environ, "SYNSIM_CACHE_DIR": str(folder / "cache"),
-           "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])}  # fmt: skip
+    env = {
+        **os.environ,
+        "SYNSIM_CACHE_DIR": str(folder / "cache"),
+        "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])]),
+    }
     while True:
-        done = subprocess.run([sys.executable, "-c", MEASURE, sys.executable, "-m", "synsim", "run", "sized.yaml",
-                               "--quiet", "--overwrite"], cwd=folder, env=env, capture_output=True, text=True,
-                              timeout=300)  # fmt: skip
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                MEASURE,
+                sys.executable,
+                "-m",
+                "synsim",
+                "run",
+                "sized.yaml",
+                "--quiet",
+                "--overwrite",
+            ],
+            cwd=folder,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
         assert done.returncode == 0, done.stderr
         yield int(done.stdout), (folder / "runs/sized/sized.h5").stat().st_size
 
@@ -217,13 +271,16 @@ def test_memory_and_file_are_within_a_quarter_of_what_a_run_takes(name, tmp_path
         assert 0.75 < estimate.file / file < 1.25, (estimate.file, file)
 
 
-@pytest.mark.parametrize("record", [
-    {},
-    {"z.v": {"every": 3}},
-    {"z.v": {"every": "trial"}, "W.weights": {"every": "trial"}},
-    {"W.weights": {"every": 5, "index": "0:10"}, "x.outputs": {}, "z.s": {"window": [2, 8]}},
-    {"W.weights": {"reduce": "norm"}, "z.v": {"reduce": "mean"}},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "record",
+    [
+        {},
+        {"z.v": {"every": 3}},
+        {"z.v": {"every": "trial"}, "W.weights": {"every": "trial"}},
+        {"W.weights": {"every": 5, "index": "0:10"}, "x.outputs": {}, "z.s": {"window": [2, 8]}},
+        {"W.weights": {"reduce": "norm"}, "z.v": {"reduce": "mean"}},
+    ],
+)
 @pytest.mark.parametrize("batch", [1, 3])
 def test_files_of_known_records_have_their_size(tmp_path, batch, record):
     config = dense(40, 30, record=record, run={"steps": 20, "trials": 5, "batch": batch})
@@ -241,10 +298,13 @@ def test_events_are_guessed_from_one_spike_in_fifty(tmp_path):
         assert 0.75 < api.check(config).estimate.file / run.file.stat().st_size < 1.25
 
 
-@pytest.mark.parametrize(("config", "said"), [
-    (dense(60_000, 50_000), "W.weights"),
-    (dense(100, 30, run={"steps": 20, "batch": 40_000_000}), "a smaller batch"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (dense(60_000, 50_000), "W.weights"),
+        (dense(100, 30, run={"steps": 20, "batch": 40_000_000}), "a smaller batch"),
+    ],
+)
 def test_what_will_not_fit_is_refused_before_anything_is_drawn(monkeypatch, config, said):
     monkeypatch.setattr("synsim.preflight.available_memory", lambda: 8 << 30)
     with pytest.raises(MissingInput) as error:
@@ -262,5 +322,12 @@ def test_what_does_not_fit_together_is_refused_too(monkeypatch):
 
 def test_numbers_of_bytes_are_readable():
     assert [readable(n) for n in (0, 1023, 1024, 7680, 3 << 20, 5 << 30, 7 << 40)] == [
-        "0 B", "1023 B", "1 KiB", "7.5 KiB", "3 MiB", "5 GiB", "7 TiB"]  # fmt: skip
+        "0 B",
+        "1023 B",
+        "1 KiB",
+        "7.5 KiB",
+        "3 MiB",
+        "5 GiB",
+        "7 TiB",
+    ]
     assert np.isfinite(api.check(dense(4, 4)).estimate.memory)

@@ -37,11 +37,19 @@ def rows_and_labels(files: Any, n: int = 10, units: int = 3) -> dict[str, Any]:
 
 
 def checked(data: dict[str, Any], run: dict[str, Any], wires: dict[str, Any] | None = None, **rest: Any) -> RunPlan:
-    return api.check({
-        "seed": 4, "run": {"steps": 2, **run}, "data": data,
-        "components": {"b": {"type": "RateCell", "n_units": 3, "tau_m": 10},
-                       "v": {"type": "ClassVote", "n_units": 3, "n_classes": 100}},
-        "wires": {"b.j": "x", "v.s": "b.z", "v.labels": "y"} if wires is None else wires, **rest})  # fmt: skip
+    return api.check(
+        {
+            "seed": 4,
+            "run": {"steps": 2, **run},
+            "data": data,
+            "components": {
+                "b": {"type": "RateCell", "n_units": 3, "tau_m": 10},
+                "v": {"type": "ClassVote", "n_units": 3, "n_classes": 100},
+            },
+            "wires": {"b.j": "x", "v.s": "b.z", "v.labels": "y"} if wires is None else wires,
+            **rest,
+        }
+    )
 
 
 def faults_of(*args: Any, **rest: Any) -> list[str]:
@@ -57,16 +65,19 @@ def all_rows(phase: PhasePlan) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------------- trials, rows
 
 
-@pytest.mark.parametrize(("run", "trials", "rows"), [
-    ({}, 10, [[r] for r in range(10)]),
-    ({"batch": 5}, 2, [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]),
-    ({"batch": 5, "epochs": 2}, 4, [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]] * 2),
-    ({"trials": 3}, 3, [[0], [1], [2]]),
-    ({"trials": 12}, 12, [[r % 10] for r in range(12)]),
-    ({"batch": 4, "partial": "drop"}, 2, [[0, 1, 2, 3], [4, 5, 6, 7]]),
-    ({"batch": 4, "partial": "drop", "trials": 3}, 3, [[0, 1, 2, 3], [4, 5, 6, 7], [0, 1, 2, 3]]),
-    ({"batch": 4, "trials": 2}, 2, [[0, 1, 2, 3], [4, 5, 6, 7]]),  # never meets the rest, so nothing is refused
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("run", "trials", "rows"),
+    [
+        ({}, 10, [[r] for r in range(10)]),
+        ({"batch": 5}, 2, [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]),
+        ({"batch": 5, "epochs": 2}, 4, [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]] * 2),
+        ({"trials": 3}, 3, [[0], [1], [2]]),
+        ({"trials": 12}, 12, [[r % 10] for r in range(12)]),
+        ({"batch": 4, "partial": "drop"}, 2, [[0, 1, 2, 3], [4, 5, 6, 7]]),
+        ({"batch": 4, "partial": "drop", "trials": 3}, 3, [[0, 1, 2, 3], [4, 5, 6, 7], [0, 1, 2, 3]]),
+        ({"batch": 4, "trials": 2}, 2, [[0, 1, 2, 3], [4, 5, 6, 7]]),  # never meets the rest, so nothing is refused
+    ],
+)
 def test_the_rows_of_every_trial(files, run, trials, rows):
     it = checked(rows_and_labels(files), run)
     phase = it.phases[0]
@@ -99,8 +110,9 @@ def test_fewer_rows_than_a_batch(files):
 
 def test_without_data_trials_are_as_written():
     for run, trials in (({}, 1), ({"trials": 4}, 4), ({"epochs": 3}, 3)):
-        it = api.check({"run": {"steps": 2, "batch": 2, **run}, "components": {
-            "a": {"type": "ConstantSource", "n_units": 1}}})  # fmt: skip
+        it = api.check(
+            {"run": {"steps": 2, "batch": 2, **run}, "components": {"a": {"type": "ConstantSource", "n_units": 1}}}
+        )
         assert it.trials == trials
         np.testing.assert_array_equal(all_rows(it.phases[0]), np.full((trials, 2), -1))
         assert it.phases[0].epoch(trials) == 0
@@ -136,8 +148,15 @@ def test_a_shuffle_follows_seed_and_phase_and_needs_no_history(files):
     assert not np.array_equal(a, b)
     np.testing.assert_array_equal(c[:, 0], [*range(10)] * 2)
     np.testing.assert_array_equal(one.phases[0].rows_of(13, 4), a[13:17])
-    other = api.check(dict(seed=5, run={"steps": 2, **run}, data=rows_and_labels(files), wires={"b.j": "x"},
-                           components={"b": {"type": "RateCell", "n_units": 3, "tau_m": 10}}))  # fmt: skip
+    other = api.check(
+        dict(
+            seed=5,
+            run={"steps": 2, **run},
+            data=rows_and_labels(files),
+            wires={"b.j": "x"},
+            components={"b": {"type": "RateCell", "n_units": 3, "tau_m": 10}},
+        )
+    )
     assert not np.array_equal(a, all_rows(other.phases[0]))
 
 
@@ -156,23 +175,33 @@ def test_frames_are_played_step_by_step(files, batch):
     rows, frames = 4, 5
     r, k, u = np.meshgrid(np.arange(rows), np.arange(frames), np.arange(3), indexing="ij")
     film = 100.0 * r + 10 * k + u
-    data = {"film": files("film", film, "row step unit"), "shared": files("shared", film[0] + 1000, "step unit"),
-            "held": files("held", film[:, 0])}  # fmt: skip
-    it = api.check({
-        "run": {"steps": 4, "batch": batch}, "data": data,
-        "components": {name: {"type": "RateCell", "n_units": 3, "tau_m": 10} for name in "abc"},
-        "wires": {"a.j": "film", "b.j": "shared", "c.j": "held"},
-        "record": {"a.j": {}, "b.j": {}, "c.j": {}}})  # fmt: skip
+    data = {
+        "film": files("film", film, "row step unit"),
+        "shared": files("shared", film[0] + 1000, "step unit"),
+        "held": files("held", film[:, 0]),
+    }
+    it = api.check(
+        {
+            "run": {"steps": 4, "batch": batch},
+            "data": data,
+            "components": {name: {"type": "RateCell", "n_units": 3, "tau_m": 10} for name in "abc"},
+            "wires": {"a.j": "film", "b.j": "shared", "c.j": "held"},
+            "record": {"a.j": {}, "b.j": {}, "c.j": {}},
+        }
+    )
     phase = it.phases[0]
     assert phase.trials == rows // batch
     given = phase.chunk_data(0, phase.trials)
     assert given["film"].shape == (phase.trials, 4, batch, 3)  # the fifth frame is never sent
     assert given["shared"].shape == (4, 3) and given["held"].shape == (phase.trials, batch, 3)
     with computing(it.spec):
-        _, taken = jax.jit(lambda data: engine.trials(phase.graph, phase.takes, engine.start_carry(phase.graph), data,
-                                                      np.uint32(0), phase.trials))(given)  # fmt: skip
+        _, taken = jax.jit(
+            lambda data: engine.trials(
+                phase.graph, phase.takes, engine.start_carry(phase.graph), data, np.uint32(0), phase.trials
+            )
+        )(given)
     for trial in range(phase.trials):
-        mine = film[trial * batch:(trial + 1) * batch]
+        mine = film[trial * batch : (trial + 1) * batch]
         for step in range(4):
             np.testing.assert_array_equal(taken["a.j"][trial, step], mine[:, step])
             np.testing.assert_array_equal(taken["b.j"][trial, step], np.tile(film[0, step] + 1000, (batch, 1)))
@@ -181,9 +210,14 @@ def test_frames_are_played_step_by_step(files, batch):
 
 def test_images_keep_their_axes(files):
     film = np.arange(2 * 3 * 4 * 5 * 1.0).reshape(2, 3, 4, 5, 1)
-    it = api.check({
-        "run": {"steps": 3}, "data": {"film": files("film", film, "row step y x channel")},
-        "components": {"a": {"type": "RateCell", "n_units": [4, 5, 1], "tau_m": 10}}, "wires": {"a.j": "film"}})  # fmt: skip
+    it = api.check(
+        {
+            "run": {"steps": 3},
+            "data": {"film": files("film", film, "row step y x channel")},
+            "components": {"a": {"type": "RateCell", "n_units": [4, 5, 1], "tau_m": 10}},
+            "wires": {"a.j": "film"},
+        }
+    )
     assert it.phases[0].graph.source("film").shape == (4, 5, 1)
     np.testing.assert_array_equal(it.phases[0].chunk_data(1, 1)["film"][0, :, 0], film[1])
 
@@ -213,8 +247,11 @@ def test_wired_entries_must_have_equal_rows_and_others_need_not(files):
 
 
 def test_labels_of_the_trial_table(files):
-    data = rows_and_labels(files) | {"few": files("few", np.arange(4)), "film": files("film", np.ones((10, 2, 3)), "row step unit"),
-                                     "names": files("names", np.arange(20).reshape(10, 2))}
+    data = rows_and_labels(files) | {
+        "few": files("few", np.arange(4)),
+        "film": files("film", np.ones((10, 2, 3)), "row step unit"),
+        "names": files("names", np.arange(20).reshape(10, 2)),
+    }
     it = checked(data, {"batch": 5, "shuffle": True}, record={"y": {"every": "trial"}, "names": True})
     phase = it.phases[0]
     labels = phase.labels_of(0, 2)
@@ -231,7 +268,10 @@ def test_labels_of_the_trial_table(files):
 
 
 def test_an_entry_is_read_once_and_its_faults_are_all_said(files, tmp_path):
-    data = {"x": {"type": "file", "path": str(tmp_path / "gone.npy")}, "y": {"type": "file", "path": str(tmp_path / "lost.npy")}}
+    data = {
+        "x": {"type": "file", "path": str(tmp_path / "gone.npy")},
+        "y": {"type": "file", "path": str(tmp_path / "lost.npy")},
+    }
     with pytest.raises(MissingInput) as error:
         checked(data, {})
     assert [fault.path[:2] for fault in error.value.faults] == [("data", "x"), ("data", "y")]
@@ -244,11 +284,16 @@ def test_a_phase_merges_data_key_by_key(files):
     data = rows_and_labels(files)
     data["x"] |= {"rows": "0:6", "scale": 2.0}
     data["y"] |= {"rows": "0:6"}
-    it = checked(data, {"epochs": 2}, phases=[
-        {"name": "train"},
-        {"name": "test", "epochs": 1, "data": {"x": {"rows": "6:10"}, "y": {"rows": "6:10"}}},
-        {"name": "some", "trials": 3, "steps": 5},
-        {"name": "half", "epochs": 1, "data": {"x": {"scale": 0.5}}}])  # fmt: skip
+    it = checked(
+        data,
+        {"epochs": 2},
+        phases=[
+            {"name": "train"},
+            {"name": "test", "epochs": 1, "data": {"x": {"rows": "6:10"}, "y": {"rows": "6:10"}}},
+            {"name": "some", "trials": 3, "steps": 5},
+            {"name": "half", "epochs": 1, "data": {"x": {"scale": 0.5}}},
+        ],
+    )
     train, test, some, half = it.phases
     assert [phase.trials for phase in it.phases] == [12, 4, 3, 6]
     assert [phase.rows for phase in it.phases] == [6, 4, 6, 6]
@@ -266,8 +311,9 @@ def test_a_phase_merges_data_key_by_key(files):
 
 def test_a_phase_with_rows_of_another_number_or_shape(files):
     data = rows_and_labels(files)
-    messages = faults_of(data, {"batch": 5}, phases=[{"name": "a"}, {"name": "b", "data": {
-        "x": {"rows": "0:7"}, "y": {"rows": "0:7"}}}])  # fmt: skip
+    messages = faults_of(
+        data, {"batch": 5}, phases=[{"name": "a"}, {"name": "b", "data": {"x": {"rows": "0:7"}, "y": {"rows": "0:7"}}}]
+    )
     assert "7 rows do not divide into batches of 5" in messages[0]
     messages = faults_of(data, {}, phases=[{"name": "a"}, {"name": "b", "data": {"x": {"rows": "0:7"}}}])
     assert "equal numbers of rows" in messages[0]
@@ -280,27 +326,43 @@ def test_what_is_learned_goes_from_phase_to_phase_and_learning_false_keeps_it(fi
     """Weights after each phase, against the rule by hand: W += eta * pre for each evolve."""
     config = {
         "run": {"steps": 2, "trials": 3},
-        "components": {"W": {"type": "HebbianSynapse", "shape": [1, 1], "eta": 0.1, "w_bound": 0, "sign_value": -1,
-                             "weight_init": 0.0}},
+        "components": {
+            "W": {
+                "type": "HebbianSynapse",
+                "shape": [1, 1],
+                "eta": 0.1,
+                "w_bound": 0,
+                "sign_value": -1,
+                "weight_init": 0.0,
+            }
+        },
         "wires": {"W.inputs": 1, "W.pre": 2.0, "W.post": 1.0},
-        "phases": [{"name": "learn"}, {"name": "hold", "learning": False},
-                   {"name": "more", "trials": 1, "wires": {"W.pre": -1.0}},
-                   {"name": "slowly", "set": {"W.eta": 0.01}},
-                   {"name": "at_ends", "schedule": {"step": ["W"], "end": ["W.evolve"]}}],
+        "phases": [
+            {"name": "learn"},
+            {"name": "hold", "learning": False},
+            {"name": "more", "trials": 1, "wires": {"W.pre": -1.0}},
+            {"name": "slowly", "set": {"W.eta": 0.01}},
+            {"name": "at_ends", "schedule": {"step": ["W"], "end": ["W.evolve"]}},
+        ],
         "record": {"W.weights": {"every": "trial"}},
-    }  # fmt: skip
+    }
     it = api.check(config)
     weights, seen, g = 0.0, [], 0
     with computing(it.spec):
         carry = engine.start_carry(it.phases[0].graph)
         for phase in it.phases:
             carry = carry._replace(state=engine.begin_phase(phase.graph, carry.state))
-            carry, taken = jax.jit(lambda carry, phase=phase: engine.trials(
-                phase.graph, phase.takes, carry, {}, np.uint32(phase.first_step), phase.trials))(carry)  # fmt: skip
+            carry, taken = jax.jit(
+                lambda carry, phase=phase: engine.trials(
+                    phase.graph, phase.takes, carry, {}, np.uint32(phase.first_step), phase.trials
+                )
+            )(carry)
             seen.append(np.asarray(taken["W.weights"]).ravel())
             g += phase.steps
     assert it.steps == g
-    for phase, (trials, per_trial) in enumerate([(3, 0.1 * 2 * 2), (3, 0.0), (1, -0.1 * 2), (3, 0.01 * 2 * 2), (3, 0.1 * 2)]):
+    for phase, (trials, per_trial) in enumerate(
+        [(3, 0.1 * 2 * 2), (3, 0.0), (1, -0.1 * 2), (3, 0.01 * 2 * 2), (3, 0.1 * 2)]
+    ):
         expected = weights + per_trial * np.arange(1, trials + 1)
         np.testing.assert_allclose(seen[phase], expected, rtol=1e-5)
         weights = expected[-1]
@@ -309,18 +371,33 @@ def test_what_is_learned_goes_from_phase_to_phase_and_learning_false_keeps_it(fi
 def test_sums_of_a_phase_start_afresh_with_it(files):
     """`per_phase` states: an accuracy counts the rows of its own phase."""
     data = {"x": files("x", np.eye(4)[[0, 1, 2, 3]]), "t": files("t", np.eye(4)[[0, 1, 3, 2]])}
-    it = api.check({
-        "run": {"steps": 1}, "data": data, "components": {"a": {"type": "Agreement", "n_units": 4}},
-        "wires": {"a.outputs": "x", "a.targets": "t"}, "schedule": {"step": [], "end": ["a"]},
-        "phases": [{"name": "all"}, {"name": "good", "data": {"x": {"rows": "0:2"}, "t": {"rows": "0:2"}}},
-                   {"name": "bad", "data": {"x": {"rows": "2:4"}, "t": {"rows": "2:4"}}}],
-        "record": {"a.agreement": {"every": "trial"}}})  # fmt: skip
+    it = api.check(
+        {
+            "run": {"steps": 1},
+            "data": data,
+            "components": {"a": {"type": "Agreement", "n_units": 4}},
+            "wires": {"a.outputs": "x", "a.targets": "t"},
+            "schedule": {"step": [], "end": ["a"]},
+            "phases": [
+                {"name": "all"},
+                {"name": "good", "data": {"x": {"rows": "0:2"}, "t": {"rows": "0:2"}}},
+                {"name": "bad", "data": {"x": {"rows": "2:4"}, "t": {"rows": "2:4"}}},
+            ],
+            "record": {"a.agreement": {"every": "trial"}},
+        }
+    )
     found = []
     with computing(it.spec):
         carry = engine.start_carry(it.phases[0].graph)
         for phase in it.phases:
             carry = carry._replace(state=engine.begin_phase(phase.graph, carry.state))
-            carry, taken = engine.trials(phase.graph, phase.takes, carry, phase.chunk_data(0, phase.trials),
-                                         np.uint32(phase.first_step), phase.trials)  # fmt: skip
+            carry, taken = engine.trials(
+                phase.graph,
+                phase.takes,
+                carry,
+                phase.chunk_data(0, phase.trials),
+                np.uint32(phase.first_step),
+                phase.trials,
+            )
             found.append(float(np.asarray(taken["a.agreement"]).ravel()[-1]))
     assert found == [0.5, 1.0, 0.0]

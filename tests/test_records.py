@@ -12,6 +12,7 @@ from conftest import choose
 
 from synsim import api, engine, loop
 from synsim.faults import ConfigError
+from synsim.graph import Call, Graph
 from synsim.layout import Events, Trace
 from synsim.loop import computing
 from synsim.plan import RunPlan
@@ -26,25 +27,42 @@ def config(tmp_path: Any, batch: int, record: Mapping[str, Any], **rest: Any) ->
     np.save(tmp_path / "x.npy", np.random.default_rng(0).uniform(0, 1, (ROWS, UNITS)))
     np.save(tmp_path / "y.npy", np.arange(ROWS))
     return {
-        "name": "records", "seed": 2, "run": {"dt": DT, "steps": STEPS, "batch": batch},
-        "data": {"x": {"type": "file", "path": str(tmp_path / "x.npy")},
-                 "y": {"type": "file", "path": str(tmp_path / "y.npy")}},
+        "name": "records",
+        "seed": 2,
+        "run": {"dt": DT, "steps": STEPS, "batch": batch},
+        "data": {
+            "x": {"type": "file", "path": str(tmp_path / "x.npy")},
+            "y": {"type": "file", "path": str(tmp_path / "y.npy")},
+        },
         "components": {
             "p": {"type": "PoissonCell", "n_units": UNITS, "target_freq": 800},
-            "W": {"type": "TraceSTDPSynapse", "A_plus": 0.1, "A_minus": 0.02, "resist_scale": 60,
-                  "normalise": {"columns": "l1", "to": 2.0}},
+            "W": {
+                "type": "TraceSTDPSynapse",
+                "A_plus": 0.1,
+                "A_minus": 0.02,
+                "resist_scale": 60,
+                "normalise": {"columns": "l1", "to": 2.0},
+            },
             "z": {"type": "LIFCell", "n_units": 4, "tau_m": 8, "refract_time": 1},
             "t": {"type": "VarTrace", "n_units": UNITS, "tau_tr": 10},
             "u": {"type": "VarTrace", "n_units": 4, "tau_tr": 10},
         },
-        "wires": {"p.inputs": "x", "W.inputs": "p.outputs", "z.j": "W.outputs + 0.5", "t.inputs": "p.outputs",
-                  "u.inputs": "z.s", "W.preSpike": "p.outputs", "W.preTrace": "t.trace", "W.postSpike": "z.s",
-                  "W.postTrace": "u.trace"},
+        "wires": {
+            "p.inputs": "x",
+            "W.inputs": "p.outputs",
+            "z.j": "W.outputs + 0.5",
+            "t.inputs": "p.outputs",
+            "u.inputs": "z.s",
+            "W.preSpike": "p.outputs",
+            "W.preTrace": "t.trace",
+            "W.postSpike": "z.s",
+            "W.postTrace": "u.trace",
+        },
         "schedule": {"end": ["W.normalise"]},
         "record": record,
         "phases": [{"name": "first"}, {"name": "second", "steps": ALSO}],
         **rest,
-    }  # fmt: skip
+    }
 
 
 class Memory:
@@ -82,44 +100,73 @@ def everything(it: RunPlan, x: np.ndarray) -> list[dict[str, Any]]:
         state, held = engine.initial_state(graph), engine.initial_held(graph)
         for index, phase in enumerate(it.phases):
             graph = phase.graph
-
-            def through(calls: tuple, graph: Any = graph) -> Any:
-                def one(state: Any, held: Any, data: Any, step: Any, g: Any) -> Any:
-                    for call in calls:
-                        state, held = engine.apply(graph, call, engine.call_key(graph, call), state, held, data,
-                                                   engine.Moment(step, g))  # fmt: skip
-                    return state, held
-
-                return jax.jit(one)
-
-            start, step, end = (through(calls) for calls in graph.order)
+            start, step, end = (_through(graph, calls) for calls in graph.order)
             for trial in range(ROWS // batch):
-                data = {"x": x[trial * batch:(trial + 1) * batch].astype(np.float32)}
+                data = {"x": x[trial * batch : (trial + 1) * batch].astype(np.float32)}
                 state, held = start(state, held, data, np.int32(0), np.uint32(g))
                 for k in range(graph.steps):
                     state, held = step(state, held, data, np.int32(k), np.uint32(g))
-                    seen.append(dict(phase=index, trial=index * (ROWS // batch) + trial, k=k, g=g, end=False,
-                                     values=_flat(state, held)))  # fmt: skip
+                    seen.append(
+                        dict(
+                            phase=index,
+                            trial=index * (ROWS // batch) + trial,
+                            k=k,
+                            g=g,
+                            end=False,
+                            values=_flat(state, held),
+                        )
+                    )
                     g += 1
                 state, held = end(state, held, data, np.int32(graph.steps - 1), np.uint32(g - 1))
-                seen.append(dict(phase=index, trial=index * (ROWS // batch) + trial, k=graph.steps - 1, g=g - 1,
-                                 end=True, values=_flat(state, held)))  # fmt: skip
+                seen.append(
+                    dict(
+                        phase=index,
+                        trial=index * (ROWS // batch) + trial,
+                        k=graph.steps - 1,
+                        g=g - 1,
+                        end=True,
+                        values=_flat(state, held),
+                    )
+                )
     return seen
 
 
+def _through(graph: Graph, calls: tuple[Call, ...]) -> Any:
+    """A list of calls, one after the other, as a function of what is there before."""
+
+    def after(state: Any, held: Any, data: Any, step: Any, g: Any) -> Any:
+        for call in calls:
+            key = engine.call_key(graph, call)
+            state, held = engine.apply(graph, call, key, state, held, data, engine.Moment(step, g))
+        return state, held
+
+    return jax.jit(after)
+
+
 def _flat(state: Any, held: Any) -> dict[str, np.ndarray]:
-    flat = {f"{name}.{compartment}": np.asarray(value, np.float64) for name, values in state.items()
-            for compartment, value in values.items()}  # fmt: skip
+    flat = {
+        f"{name}.{compartment}": np.asarray(value, np.float64)
+        for name, values in state.items()
+        for compartment, value in values.items()
+    }
     return flat | {path: np.asarray(value, np.float64) for path, value in held.items()}
 
 
-def picked(seen: list[dict[str, Any]], path: str, settings: Mapping[str, Any], batch: int,
-           phases: tuple[int, ...] = (0, 1)) -> dict[str, np.ndarray]:
+def picked(
+    seen: list[dict[str, Any]], path: str, settings: Mapping[str, Any], batch: int, phases: tuple[int, ...] = (0, 1)
+) -> dict[str, np.ndarray]:
     """What a record of these settings must hold, by the words of the design."""
     every, window = settings.get("every", 1), settings.get("window", (0, np.inf))
-    rows = [one for one in seen if one["phase"] in phases and (
-        one["end"] if every == "trial" else not one["end"] and one["k"] % every == 0
-        and window[0] <= one["k"] * DT < window[1])]  # fmt: skip
+    rows = [
+        one
+        for one in seen
+        if one["phase"] in phases
+        and (
+            one["end"]
+            if every == "trial"
+            else not one["end"] and one["k"] % every == 0 and window[0] <= one["k"] * DT < window[1]
+        )
+    ]
     values = []
     for one in rows:
         value = one["values"][path]
@@ -132,38 +179,108 @@ def picked(seen: list[dict[str, Any]], path: str, settings: Mapping[str, Any], b
         reduce = settings.get("reduce")
         if reduce is not None:
             axes = tuple(range(0 if path == "W.weights" else 1, value.ndim))
-            value = {"mean": value.mean(axes), "min": value.min(axes), "max": value.max(axes),
-                     "norm": np.sqrt((value**2).sum(axes))}[reduce]  # fmt: skip
+            value = {
+                "mean": value.mean(axes),
+                "min": value.min(axes),
+                "max": value.max(axes),
+                "norm": np.sqrt((value**2).sum(axes)),
+            }[reduce]
         values.append(value[0] if batch == 1 and path != "W.weights" else value)
-    return {"data": np.array(values), "time": np.array([one["g"] * DT for one in rows]),
-            "trial": np.array([one["trial"] for one in rows]), "phase": np.array([one["phase"] for one in rows])}  # fmt: skip
+    return {
+        "data": np.array(values),
+        "time": np.array([one["g"] * DT for one in rows]),
+        "trial": np.array([one["trial"] for one in rows]),
+        "phase": np.array([one["phase"] for one in rows]),
+    }
 
 
 def events_of(seen: list[dict[str, Any]], path: str, units: list[int]) -> list[tuple[float, int, int, int]]:
-    return [(one["g"] * DT, row, unit, one["trial"]) for one in seen if not one["end"]
-            for row, active in enumerate(one["values"][path]) for unit in units if active[unit]]  # fmt: skip
+    return [
+        (one["g"] * DT, row, unit, one["trial"])
+        for one in seen
+        if not one["end"]
+        for row, active in enumerate(one["values"][path])
+        for unit in units
+        if active[unit]
+    ]
 
 
 ROUNDS: dict[str, tuple[int, dict[str, dict[str, Any]]]] = {
-    "each step": (2, {"z.v": {}, "z.s": {}, "p.outputs": {"as": "events"}, "W.weights": {"every": "trial"}, "z.j": {},
-                      "t.trace": {"index": [3, 0]}, "u.trace": {"reduce": "mean"}}),
-    "every so often": (2, {"z.v": {"every": 3}, "z.s": {"every": 5}, "p.outputs": {"every": 7, "index": "1:4"},
-                           "W.weights": {"every": 5}, "z.j": {"every": 12}, "t.trace": {"every": 13},
-                           "u.trace": {"every": 6, "reduce": "norm"}, "z.rfr": {"every": 4}}),
-    "windows": (2, {"z.v": {"window": [1.0, 4.0]}, "z.s": {"window": [0, 2.5], "every": 2},
-                    "p.outputs": {"window": [2.2, 3.1]}, "W.weights": {"window": [3.0, 100.0], "every": 4},
-                    "z.j": {"window": [0.3, 0.9]}, "t.trace": {"window": [2.5, 5.5], "every": 5},
-                    "u.trace": {"window": [3.4, 3.6], "reduce": "max"}, "W.outputs": {"window": [0.0, 0.5]}}),
-    "parts": (2, {"z.v": {"index": "1:3"}, "z.s": {"as": "events", "index": [3, 1]},
-                  "p.outputs": {"index": "::2", "reduce": "mean"}, "W.weights": {"index": [2], "every": "trial"},
-                  "z.j": {"reduce": "min"}, "t.trace": {"index": "0:5:3", "every": 2},
-                  "u.trace": {"every": "trial", "reduce": "max"}, "z.thr_theta": {"every": "trial"}}),
-    "at the end": (2, {"z.v": {"every": "trial"}, "z.s": {"every": "trial"}, "p.outputs": {"every": "trial", "index": [0]},
-                       "W.weights": {"every": "trial", "reduce": "norm"}, "z.j": {"every": "trial"},
-                       "z.rfr": {"reduce": "mean", "every": "trial"}}),
-    "one row": (1, {"z.v": {"every": 2}, "z.s": {"as": "events"}, "p.outputs": {}, "W.weights": {"every": 6},
-                    "z.j": {"index": [1]}, "t.trace": {"reduce": "norm"}, "u.trace": {"window": [1, 3]}}),
-}  # fmt: skip
+    "each step": (
+        2,
+        {
+            "z.v": {},
+            "z.s": {},
+            "p.outputs": {"as": "events"},
+            "W.weights": {"every": "trial"},
+            "z.j": {},
+            "t.trace": {"index": [3, 0]},
+            "u.trace": {"reduce": "mean"},
+        },
+    ),
+    "every so often": (
+        2,
+        {
+            "z.v": {"every": 3},
+            "z.s": {"every": 5},
+            "p.outputs": {"every": 7, "index": "1:4"},
+            "W.weights": {"every": 5},
+            "z.j": {"every": 12},
+            "t.trace": {"every": 13},
+            "u.trace": {"every": 6, "reduce": "norm"},
+            "z.rfr": {"every": 4},
+        },
+    ),
+    "windows": (
+        2,
+        {
+            "z.v": {"window": [1.0, 4.0]},
+            "z.s": {"window": [0, 2.5], "every": 2},
+            "p.outputs": {"window": [2.2, 3.1]},
+            "W.weights": {"window": [3.0, 100.0], "every": 4},
+            "z.j": {"window": [0.3, 0.9]},
+            "t.trace": {"window": [2.5, 5.5], "every": 5},
+            "u.trace": {"window": [3.4, 3.6], "reduce": "max"},
+            "W.outputs": {"window": [0.0, 0.5]},
+        },
+    ),
+    "parts": (
+        2,
+        {
+            "z.v": {"index": "1:3"},
+            "z.s": {"as": "events", "index": [3, 1]},
+            "p.outputs": {"index": "::2", "reduce": "mean"},
+            "W.weights": {"index": [2], "every": "trial"},
+            "z.j": {"reduce": "min"},
+            "t.trace": {"index": "0:5:3", "every": 2},
+            "u.trace": {"every": "trial", "reduce": "max"},
+            "z.thr_theta": {"every": "trial"},
+        },
+    ),
+    "at the end": (
+        2,
+        {
+            "z.v": {"every": "trial"},
+            "z.s": {"every": "trial"},
+            "p.outputs": {"every": "trial", "index": [0]},
+            "W.weights": {"every": "trial", "reduce": "norm"},
+            "z.j": {"every": "trial"},
+            "z.rfr": {"reduce": "mean", "every": "trial"},
+        },
+    ),
+    "one row": (
+        1,
+        {
+            "z.v": {"every": 2},
+            "z.s": {"as": "events"},
+            "p.outputs": {},
+            "W.weights": {"every": 6},
+            "z.j": {"index": [1]},
+            "t.trace": {"reduce": "norm"},
+            "u.trace": {"window": [1, 3]},
+        },
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -214,9 +331,17 @@ def test_a_record_is_what_a_plain_loop_picks(tmp_path, truth, name, chunk):
 
 def test_a_phase_switches_records_on_and_off(tmp_path, truth):
     seen = truth(2)
-    it = api.check(config(tmp_path, 2, {"z.v": {}, "u.trace": False, "z.s": {"as": "events"}, "t.trace": False}, phases=[
-        {"name": "first", "record": {"z.s": False}}, {"name": "second", "steps": ALSO,
-                                                      "record": {"z.v": False, "u.trace": True}}]))  # fmt: skip
+    it = api.check(
+        config(
+            tmp_path,
+            2,
+            {"z.v": {}, "u.trace": False, "z.s": {"as": "events"}, "t.trace": False},
+            phases=[
+                {"name": "first", "record": {"z.s": False}},
+                {"name": "second", "steps": ALSO, "record": {"z.v": False, "u.trace": True}},
+            ],
+        )
+    )
     left = simulated(it, 5)
     assert set(left.blocks) == {"z.v", "z.s", "u.trace"}  # what no phase records is nowhere
     assert {record.name for record in it.layout.records} == {"z.v", "z.s", "u.trace"}
@@ -238,8 +363,9 @@ def test_the_file_holds_what_the_loop_saw(tmp_path, truth):
         spikes = run.spikes("z")
         got = list(zip(spikes.timestamps, spikes.row, spikes.node_ids, spikes.trial, strict=True))
         assert sorted(got) == sorted(events_of(seen, "z.s", list(range(4))))
-        np.testing.assert_allclose(run["W.weights"].data[:], picked(seen, "W.weights", {"every": "trial"}, 2)["data"],
-                                   rtol=1e-4)  # fmt: skip
+        np.testing.assert_allclose(
+            run["W.weights"].data[:], picked(seen, "W.weights", {"every": "trial"}, 2)["data"], rtol=1e-4
+        )
         np.testing.assert_allclose(run.final("W", "weights"), seen[-1]["values"]["W.weights"], rtol=1e-4)
         table = run.trials
         np.testing.assert_array_equal(table.row, [[0, 1], [2, 3], [4, 5]] * 2)
@@ -254,24 +380,37 @@ def test_float64_is_recorded_as_float64(tmp_path):
     assert simulated(it, 12).all("z.v")["data"].dtype == np.float64
 
 
-@pytest.mark.parametrize(("batch", "settings", "form"), [
-    (1, {}, "report"),
-    (1, {"every": 2}, "record"),  # 7 steps of the second phase: rows are not evenly spaced
-    (2, {}, "record"),
-    (1, {"window": [1, 3]}, "record"),
-    (1, {"reduce": "mean"}, "record"),
-    (1, {"every": "trial"}, "record"),
-    (1, {"index": [1, 3]}, "report"),
-    (1, {"index": [3, 1]}, "record"),  # SONATA's ids ascend
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("batch", "settings", "form"),
+    [
+        (1, {}, "report"),
+        (1, {"every": 2}, "record"),  # 7 steps of the second phase: rows are not evenly spaced
+        (2, {}, "record"),
+        (1, {"window": [1, 3]}, "record"),
+        (1, {"reduce": "mean"}, "record"),
+        (1, {"every": "trial"}, "record"),
+        (1, {"index": [1, 3]}, "report"),
+        (1, {"index": [3, 1]}, "record"),  # SONATA's ids ascend
+    ],
+)
 def test_the_form_that_the_file_gives_it(tmp_path, batch, settings, form):
     it = api.check(config(tmp_path, batch, {"z.v": settings}))
     assert it.records[0].layout.form == form
 
 
 def test_axes_and_coordinates(tmp_path):
-    it = api.check(config(tmp_path, 2, {"z.v": {"index": [3, 1]}, "W.weights": {"index": "1:3"}, "u.trace": {"reduce": "max"},
-                                        "z.s": {"as": "events", "index": [3, 1]}}))  # fmt: skip
+    it = api.check(
+        config(
+            tmp_path,
+            2,
+            {
+                "z.v": {"index": [3, 1]},
+                "W.weights": {"index": "1:3"},
+                "u.trace": {"reduce": "max"},
+                "z.s": {"as": "events", "index": [3, 1]},
+            },
+        )
+    )
     axes = {record.path: [(name, list(coords)) for name, coords in record.layout.axes] for record in it.records}
     assert axes["z.v"] == [("row", [0, 1]), ("unit", [3, 1])]
     assert axes["W.weights"] == [("pre_unit", [0, 1, 2, 3, 4]), ("post_unit", [1, 2])]
@@ -295,31 +434,40 @@ def test_spikes_leave_the_device_as_bits(tmp_path):
 
 
 def test_an_image_of_spikes_is_unpacked_in_its_shape_and_events_count_units_through(tmp_path):
-    base = {"run": {"steps": 4, "batch": 2}, "components": {"p": {"type": "BernoulliCell", "n_units": [3, 5]}},
-            "wires": {"p.inputs": 0.5}}  # fmt: skip
-    values, events, part = (api.check(base | {"record": {"p.outputs": how}})
-                            for how in ({}, {"as": "events"}, {"as": "events", "index": [4, 1]}))  # fmt: skip
+    base = {
+        "run": {"steps": 4, "batch": 2},
+        "components": {"p": {"type": "BernoulliCell", "n_units": [3, 5]}},
+        "wires": {"p.inputs": 0.5},
+    }
+    values, events, part = (
+        api.check(base | {"record": {"p.outputs": how}})
+        for how in ({}, {"as": "events"}, {"as": "events", "index": [4, 1]})
+    )
     seen = simulated(values, 4).all("p.outputs")["data"]
     assert seen.shape == (4, 2, 3, 5) and 0 < seen.sum() < seen.size
     for it, kept in ((events, seen), (part, np.where(np.isin(np.arange(5), [4, 1]), seen, 0))):
         found = simulated(it, 4).all("p.outputs")
         at, row, unit = np.nonzero(kept.reshape(4, 2, -1))
         assert sorted(zip(found["timestamps"], found["row"], found["node_ids"], strict=True)) == sorted(
-            zip(at.astype(float), row, unit, strict=True))  # fmt: skip
+            zip(at.astype(float), row, unit, strict=True)
+        )
 
 
-@pytest.mark.parametrize(("path", "settings", "said"), [
-    ("z.v", {"index": "2:9"}, ["2:9", "z.v", "has 4"]),
-    ("z.v", {"index": [0, 4]}, ["z.v", "outside 0 to 3"]),
-    ("z.v", {"index": "4:4"}, ["index"]),
-    ("z.v", {"window": [6.0, 7.0]}, ["window of z.v", "no step", "6 ms"]),
-    ("z.v", {"window": [0.6, 0.9]}, ["window of z.v"]),
-    ("z.v", {"as": "events"}, ["z.v", "events"]),
-    ("z.v", {"window": [0, 3], "every": "trial"}, ["window"]),
-    ("z.s", {"as": "events", "every": 2}, ["events"]),
-    ("q.v", {}, ["q"]),
-    ("z.w", {}, ["z.w"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "settings", "said"),
+    [
+        ("z.v", {"index": "2:9"}, ["2:9", "z.v", "has 4"]),
+        ("z.v", {"index": [0, 4]}, ["z.v", "outside 0 to 3"]),
+        ("z.v", {"index": "4:4"}, ["index"]),
+        ("z.v", {"window": [6.0, 7.0]}, ["window of z.v", "no step", "6 ms"]),
+        ("z.v", {"window": [0.6, 0.9]}, ["window of z.v"]),
+        ("z.v", {"as": "events"}, ["z.v", "events"]),
+        ("z.v", {"window": [0, 3], "every": "trial"}, ["window"]),
+        ("z.s", {"as": "events", "every": 2}, ["events"]),
+        ("q.v", {}, ["q"]),
+        ("z.w", {}, ["z.w"]),
+    ],
+)
 def test_what_cannot_be_recorded_is_said(tmp_path, path, settings, said):
     with pytest.raises(ConfigError) as error:
         api.check(config(tmp_path, 1, {path: settings}))
@@ -334,8 +482,14 @@ def test_an_inlet_of_what_never_advances_is_a_fault(tmp_path):
 
 def test_one_number_has_no_index():
     with pytest.raises(ConfigError, match="one number"):
-        api.check({"run": {"steps": 2}, "components": {"a": {"type": "Agreement", "n_units": 3}},
-                   "wires": {"a.outputs": 1, "a.targets": 1}, "record": {"a.agreement": {"index": [0]}}})  # fmt: skip
+        api.check(
+            {
+                "run": {"steps": 2},
+                "components": {"a": {"type": "Agreement", "n_units": 3}},
+                "wires": {"a.outputs": 1, "a.targets": 1},
+                "record": {"a.agreement": {"index": [0]}},
+            }
+        )
 
 
 def test_blocks_have_their_types(tmp_path):
@@ -344,4 +498,8 @@ def test_blocks_have_their_types(tmp_path):
     assert isinstance(trace, Trace) and isinstance(events, Events)
     assert [column.dtype for column in (trace.time, trace.trial, trace.phase)] == [np.float64, np.int32, np.int32]
     assert [column.dtype for column in (events.timestamps, events.node_ids, events.trial, events.row)] == [
-        np.float64, np.uint64, np.int32, np.int32]  # fmt: skip
+        np.float64,
+        np.uint64,
+        np.int32,
+        np.int32,
+    ]

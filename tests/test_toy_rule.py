@@ -21,8 +21,13 @@ from synsim.pages import card_lines
 pytestmark = pytest.mark.usefixtures("small_programs")
 
 TOY = Path(__file__).parent / "toy"
-ROW = presets.Preset("All-to-all synapse with Oja's rule.", "dense", rule="toy_oja", rename={"learning_rate": "eta"},
-                     defaults={"eta": 0.05})  # fmt: skip
+ROW = presets.Preset(
+    "All-to-all synapse with Oja's rule.",
+    "dense",
+    rule="toy_oja",
+    rename={"learning_rate": "eta"},
+    defaults={"eta": 0.05},
+)
 
 YAML = """
 name: toy
@@ -41,7 +46,7 @@ record: {{W.weights: {{every: trial}}}}
 def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The package as if its folder of rules held one more file and its presets one more row."""
     monkeypatch.setattr(rules, "__path__", [*rules.__path__, str(TOY)])
-    monkeypatch.setitem(presets.PRESETS, "ToyOjaSynapse", ROW)  # type: ignore[arg-type]
+    monkeypatch.setitem(presets.PRESETS, "ToyOjaSynapse", ROW)
     _forget()
     yield
     monkeypatch.undo()
@@ -61,8 +66,14 @@ def test_it_is_described_like_any_other():
     table = describe.settings("ToyOjaSynapse")
     assert table["learning_rate"].default == 0.05 and table["learning_rate"].owner == "rule"
     words = "\n".join(card_lines(describe.card("ToyOjaSynapse")))
-    for told in ("dense x", "toy_oja", "Oja (1982)", "learning_rate: Learning rate. (a number", "default 0.05",
-                 "methods: advance, evolve, calc_update, backtransmit, reset"):  # fmt: skip
+    for told in (
+        "dense x",
+        "toy_oja",
+        "Oja (1982)",
+        "learning_rate: Learning rate. (a number",
+        "default 0.05",
+        "methods: advance, evolve, calc_update, backtransmit, reset",
+    ):
         assert told in words.replace("  ", " ") or told in words, words
 
 
@@ -73,8 +84,9 @@ def test_dense_from_yaml(tmp_path):
     direction /= np.linalg.norm(direction)
     x = random.normal(size=(2, 400, 1)) * direction + 0.1 * random.normal(size=(2, 400, 4))
     np.save(tmp_path / "x.npy", x)
-    (tmp_path / "toy.yaml").write_text(YAML.format(
-        axes="[row, step, unit]", synapse="type: ToyOjaSynapse, shape: [4, 1], learning_rate: 0.02"))  # fmt: skip
+    (tmp_path / "toy.yaml").write_text(
+        YAML.format(axes="[row, step, unit]", synapse="type: ToyOjaSynapse, shape: [4, 1], learning_rate: 0.02")
+    )
     with api.run(tmp_path / "toy.yaml", out=tmp_path) as run:
         w = run.final("W", "weights")[:, 0]
         before = run.initial("W", "weights")
@@ -92,16 +104,20 @@ def test_conv_from_yaml(tmp_path):
     """The same rule on filters, through `type: Synapse`: no code about convolutions was written for it."""
     x = np.random.default_rng(1).normal(size=(2, 400, 4, 3, 1))
     np.save(tmp_path / "x.npy", x)
-    (tmp_path / "toy.yaml").write_text(YAML.format(
-        axes="[row, step, y, x, channel]",
-        synapse="type: Synapse, connectivity: {type: conv, shape: [1, 1, 1, 2]}, rule: {type: toy_oja, eta: 0.002}"))
+    (tmp_path / "toy.yaml").write_text(
+        YAML.format(
+            axes="[row, step, y, x, channel]",
+            synapse="type: Synapse, connectivity: {type: conv, shape: [1, 1, 1, 2]}, rule: {type: toy_oja, eta: 0.002}",
+        )
+    )
     it = api.check(tmp_path / "toy.yaml")
     phase = it.phases[0]
     with computing(it.spec):
         carry = engine.start_carry(phase.graph)
         w = np.asarray(carry.state["W"]["weights"], np.float64)
-        carry, _ = jax.jit(lambda carry: engine.trials(phase.graph, (), carry, phase.chunk_data(0, 1), jnp.uint32(0),
-                                                       1))(carry)  # fmt: skip
+        carry, _ = jax.jit(
+            lambda carry: engine.trials(phase.graph, (), carry, phase.chunk_data(0, 1), jnp.uint32(0), 1)
+        )(carry)
     for k in range(400):  # a kernel of one pixel is a matrix, applied at every place
         pre = x[:, k].reshape(-1, 1)
         post = pre @ w[0, 0]
@@ -118,12 +134,22 @@ def test_its_wires_and_settings_are_checked_like_any_other():
         load({"run": {"steps": 1}, "components": {"W": {"type": "ToyOjaSynapse", "shape": [2, 2], "learning_rat": 1}}})
     assert "Did you mean 'learning_rate'?" in str(error.value)
     with pytest.raises(ConfigError, match=r"W\.pre needs a wire"):
-        api.check({"run": {"steps": 1}, "components": {"W": {"type": "ToyOjaSynapse", "shape": [2, 2]}},
-                   "wires": {"W.inputs": 1, "W.post": 1}})  # fmt: skip
+        api.check(
+            {
+                "run": {"steps": 1},
+                "components": {"W": {"type": "ToyOjaSynapse", "shape": [2, 2]}},
+                "wires": {"W.inputs": 1, "W.post": 1},
+            }
+        )
 
 
 def test_a_phase_can_set_it_by_its_public_name():
-    it = api.check({"run": {"steps": 1}, "components": {"W": {"type": "ToyOjaSynapse", "shape": [2, 2]}},
-                    "wires": {"W.inputs": 1, "W.pre": 1, "W.post": 1},
-                    "phases": [{"name": "a"}, {"name": "b", "set": {"W.learning_rate": 0.5}}]})  # fmt: skip
+    it = api.check(
+        {
+            "run": {"steps": 1},
+            "components": {"W": {"type": "ToyOjaSynapse", "shape": [2, 2]}},
+            "wires": {"W.inputs": 1, "W.pre": 1, "W.post": 1},
+            "phases": [{"name": "a"}, {"name": "b", "set": {"W.learning_rate": 0.5}}],
+        }
+    )
     assert [float(phase.graph.parts["W"].rule.eta) for phase in it.phases] == [pytest.approx(0.05), 0.5]

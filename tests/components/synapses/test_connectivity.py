@@ -41,17 +41,20 @@ def conv_matrix(wiring: Any, w: np.ndarray) -> np.ndarray:
 # type: how its matrix is built, and the settings to try: not square, larger and smaller than what they slide over
 MATRICES: dict[str, tuple[Callable[..., np.ndarray], list[dict[str, Any]]]] = {
     "dense": (dense_matrix, [dict(shape=(4, 7)), dict(shape=(7, 4)), dict(shape=(1, 5)), dict(shape=(5, 1))]),
-    "conv": (conv_matrix, [
-        dict(shape=(1, 1, 2, 3), x_shape=(4, 5)),
-        dict(shape=(3, 3, 1, 4), x_shape=(6, 4)),
-        dict(shape=(2, 2, 3, 2), x_shape=(5, 3)),
-        dict(shape=(4, 4, 2, 1), x_shape=(3, 7)),
-        dict(shape=(5, 5, 2, 3), x_shape=(4, 3)),
-        dict(shape=(3, 2, 2, 3), x_shape=(5, 4)),
-        dict(shape=(2, 5, 1, 2), x_shape=(4, 6)),
-        dict(shape=(4, 1, 2, 2), x_shape=(2, 5)),
-    ]),
-}  # fmt: skip
+    "conv": (
+        conv_matrix,
+        [
+            dict(shape=(1, 1, 2, 3), x_shape=(4, 5)),
+            dict(shape=(3, 3, 1, 4), x_shape=(6, 4)),
+            dict(shape=(2, 2, 3, 2), x_shape=(5, 3)),
+            dict(shape=(4, 4, 2, 1), x_shape=(3, 7)),
+            dict(shape=(5, 5, 2, 3), x_shape=(4, 3)),
+            dict(shape=(3, 2, 2, 3), x_shape=(5, 4)),
+            dict(shape=(2, 5, 1, 2), x_shape=(4, 6)),
+            dict(shape=(4, 1, 2, 2), x_shape=(2, 5)),
+        ],
+    ),
+}
 CASES = [(name, settings) for name, (_, tried) in MATRICES.items() for settings in tried]
 
 
@@ -138,7 +141,12 @@ def test_an_interface_says_what_is_missing():
         """y = nothing. Source: none."""
 
     bare = Bare()
-    for method in (lambda: bare.pre_shape, lambda: bare.post_shape, lambda: bare.weight_shape,
-                   lambda: bare.fit(None, None), lambda: bare.transmit(None, None)):  # fmt: skip
+    for method in (
+        lambda: bare.pre_shape,
+        lambda: bare.post_shape,
+        lambda: bare.weight_shape,
+        lambda: bare.fit(None, None),
+        lambda: bare.transmit(None, None),
+    ):
         with pytest.raises(TypeError, match="Bare has no"):
             method()

@@ -11,8 +11,10 @@ import pytest
 from stepping import run, starts, synapse
 
 from synsim import api, engine
+from synsim.components.synapses.connectivity.dense import DenseConnectivity
 from synsim.components.synapses.dynamics.instant import InstantDynamics
 from synsim.components.synapses.rules.hebbian import HebbianRule
+from synsim.components.synapses.rules.rule import Rule
 from synsim.components.synapses.rules.static import StaticRule
 from synsim.components.synapses.synapse import Normalisation, Synapse, compartments_of
 from synsim.faults import ConfigError
@@ -29,11 +31,19 @@ def graph_of(type_name: str, run_settings: dict[str, Any] | None = None, **setti
     """The graph of one synapse between random data, through a config; every inlet reads a number."""
     plastic = {"Hebbian": ("pre", "post"), "TraceSTDP": ("preSpike", "preTrace", "postSpike", "postTrace")}
     inlets = next((names for rule, names in plastic.items() if type_name.startswith(rule)), ())
-    return api.check({
-        "name": "one", "seed": 5, "run": {"steps": 3, **(run_settings or {})},
-        "components": {"W": {"type": type_name, **settings}},
-        "wires": {f"W.{inlet}": 0.5 for inlet in ("inputs", *inlets)},
-    }).phases[0].graph  # fmt: skip
+    return (
+        api.check(
+            {
+                "name": "one",
+                "seed": 5,
+                "run": {"steps": 3, **(run_settings or {})},
+                "components": {"W": {"type": type_name, **settings}},
+                "wires": {f"W.{inlet}": 0.5 for inlet in ("inputs", *inlets)},
+            }
+        )
+        .phases[0]
+        .graph
+    )
 
 
 def learn(graph: Graph, steps: int = 6) -> tuple[np.ndarray, np.ndarray]:
@@ -73,8 +83,14 @@ def test_both_names_of_the_gain_at_once_are_a_fault():
 @pytest.mark.parametrize("channels", [1, 3, 5])
 def test_biases_of_filters_are_one_a_channel(channels):
     """Fault 8: not (1, k), whatever the kernel; summed over the batch and over every place."""
-    one = synapse("HebbianConvSynapse", shape=(3, 2, 2, channels), x_shape=(5, 4), eta=0.5, sign_value=-1.0,
-                  bias_init=Constant(value=0.1))  # fmt: skip
+    one = synapse(
+        "HebbianConvSynapse",
+        shape=(3, 2, 2, channels),
+        x_shape=(5, 4),
+        eta=0.5,
+        sign_value=-1.0,
+        bias_init=Constant(value=0.1),
+    )
     assert starts(one, 3)["biases"].shape == (channels,)
     post = RNG.normal(size=(1, 3, 5, 4, channels))
     found = run(one, {"post": post}, 1, batch=3, methods=["evolve"])
@@ -85,7 +101,10 @@ def test_biases_of_filters_are_one_a_channel(channels):
 
 def test_without_biases_there_is_no_trace_of_them():
     """Fault 9: a rule that finds no biases leaves none behind."""
-    for name, shape in (("HebbianSynapse", dict(shape=(3, 2))), ("HebbianConvSynapse", dict(shape=(3, 3, 1, 2), x_shape=(4, 4)))):
+    for name, shape in (
+        ("HebbianSynapse", dict(shape=(3, 2))),
+        ("HebbianConvSynapse", dict(shape=(3, 3, 1, 2), x_shape=(4, 4))),
+    ):
         one = synapse(name, **shape, eta=0.1, optim_type="adam")
         assert not [c for c in one.compartments if "ias" in c]
         found = run(one, {"pre": 1.0, "post": 1.0, "inputs": 1.0}, 3, methods=["advance", "evolve"])
@@ -95,14 +114,23 @@ def test_without_biases_there_is_no_trace_of_them():
 # ----------------------------------------------------------------------------------------------- masks and p_conn
 
 
-@pytest.mark.parametrize(("type_name", "settings"), [
-    ("DenseSynapse", dict(shape=[30, 20])),
-    ("HebbianSynapse", dict(shape=[30, 20], eta=0.05, sign_value=-1.0)),
-    ("HebbianSynapse", dict(shape=[30, 20], eta=0.05, sign_value=-1.0, optim_type="adamw", prior="l1", prior_lmbda=0.1)),
-    ("TraceSTDPSynapse", dict(shape=[30, 20], A_plus=0.1, A_minus=0.05)),
-    ("HebbianConvSynapse", dict(shape=[5, 5, 4, 6], x_shape=[6, 5], eta=0.001, sign_value=-1.0)),
-    ("TraceSTDPConvSynapse", dict(shape=[5, 5, 4, 6], x_shape=[6, 5], eta=0.001, A_plus=0.2, A_minus=0.1, w_bound=1.0)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("type_name", "settings"),
+    [
+        ("DenseSynapse", dict(shape=[30, 20])),
+        ("HebbianSynapse", dict(shape=[30, 20], eta=0.05, sign_value=-1.0)),
+        (
+            "HebbianSynapse",
+            dict(shape=[30, 20], eta=0.05, sign_value=-1.0, optim_type="adamw", prior="l1", prior_lmbda=0.1),
+        ),
+        ("TraceSTDPSynapse", dict(shape=[30, 20], A_plus=0.1, A_minus=0.05)),
+        ("HebbianConvSynapse", dict(shape=[5, 5, 4, 6], x_shape=[6, 5], eta=0.001, sign_value=-1.0)),
+        (
+            "TraceSTDPConvSynapse",
+            dict(shape=[5, 5, 4, 6], x_shape=[6, 5], eta=0.001, A_plus=0.2, A_minus=0.1, w_bound=1.0),
+        ),
+    ],
+)
 def test_what_p_conn_leaves_out_stays_out(type_name, settings):
     """Faults 7 and 24: the share is the probability, and learning brings nothing back, not even to a lower bound."""
     graph = graph_of(type_name, p_conn=0.3, **settings)
@@ -122,8 +150,13 @@ def test_what_p_conn_leaves_out_stays_out(type_name, settings):
 
 def test_structure_follows_seed_and_name():
     def masks(seed: int, *names: str) -> list[np.ndarray]:
-        it = api.check({"seed": seed, "run": {"steps": 1}, "components": {
-            name: {"type": "DenseSynapse", "shape": [20, 20], "p_conn": 0.5} for name in names}})  # fmt: skip
+        it = api.check(
+            {
+                "seed": seed,
+                "run": {"steps": 1},
+                "components": {name: {"type": "DenseSynapse", "shape": [20, 20], "p_conn": 0.5} for name in names},
+            }
+        )
         return [np.asarray(it.phases[0].graph.parts[name].mask.array) for name in names]
 
     (a,), (b, other), (c,) = masks(1, "W"), masks(1, "W", "V"), masks(2, "W")
@@ -134,8 +167,14 @@ def test_structure_follows_seed_and_name():
 def test_a_mask_and_p_conn_go_together(tmp_path):
     mask = (np.arange(600).reshape(30, 20) % 2).astype(float)
     np.save(tmp_path / "mask.npy", mask)
-    graph = graph_of("HebbianSynapse", shape=[30, 20], p_conn=0.5, eta=0.05, sign_value=-1.0,
-                     mask={"type": "file", "path": str(tmp_path / "mask.npy")})  # fmt: skip
+    graph = graph_of(
+        "HebbianSynapse",
+        shape=[30, 20],
+        p_conn=0.5,
+        eta=0.05,
+        sign_value=-1.0,
+        mask={"type": "file", "path": str(tmp_path / "mask.npy")},
+    )
     before, after = learn(graph)
     assert (before[mask == 0] == 0).all() and (after[mask == 0] == 0).all()
     assert 0.35 < (before[mask == 1] != 0).mean() < 0.65
@@ -143,19 +182,23 @@ def test_a_mask_and_p_conn_go_together(tmp_path):
 
 
 def test_the_mask_of_the_reference_is_called_weight_mask():
-    graph = graph_of("TraceSTDPSynapse", shape=[4, 4], A_plus=0.1, A_minus=0.1,
-                     weight_mask={"type": "hollow", "value": 1.0})  # fmt: skip
+    graph = graph_of(
+        "TraceSTDPSynapse", shape=[4, 4], A_plus=0.1, A_minus=0.1, weight_mask={"type": "hollow", "value": 1.0}
+    )
     before, after = learn(graph)
     assert (np.diag(before) == 0).all() and (np.diag(after) == 0).all()
     assert (before + np.eye(4) > 0).all()
 
 
 def test_weights_from_initial_are_masked_too(tmp_path):
-    it = api.check({
-        "run": {"steps": 1}, "wires": {"W.inputs": 1},
-        "components": {"W": {"type": "DenseSynapse", "shape": [6, 5], "p_conn": 0.5}},
-        "initial": {"W.weights": 0.7},
-    })  # fmt: skip
+    it = api.check(
+        {
+            "run": {"steps": 1},
+            "wires": {"W.inputs": 1},
+            "components": {"W": {"type": "DenseSynapse", "shape": [6, 5], "p_conn": 0.5}},
+            "initial": {"W.weights": 0.7},
+        }
+    )
     graph = it.phases[0].graph
     start = np.asarray(engine.initial_state(graph)["W"]["weights"])
     np.testing.assert_array_equal(start, np.float32(0.7) * np.asarray(graph.parts["W"].mask.array))
@@ -197,8 +240,9 @@ def test_normalise_is_a_method_only_where_it_is_set():
     base = {"run": {"steps": 1}, "wires": {"W.inputs": 1}, "schedule": {"end": ["W.normalise"]}}
     with pytest.raises(ConfigError, match="no method 'normalise'"):
         api.check(base | {"components": {"W": {"type": "DenseSynapse", "shape": [2, 2]}}})
-    it = api.check(base | {"components": {"W": {"type": "DenseSynapse", "shape": [2, 2],
-                                                "normalise": {"columns": "l1", "to": 3}}}})  # fmt: skip
+    it = api.check(
+        base | {"components": {"W": {"type": "DenseSynapse", "shape": [2, 2], "normalise": {"columns": "l1", "to": 3}}}}
+    )
     assert float(it.phases[0].graph.parts["W"].normalise.to) == 3.0
 
 
@@ -222,15 +266,26 @@ def test_back_is_the_plain_adjoint_and_filters_learn_with_its_sign(sign):
 
 def test_back_reads_the_post_signal_unless_it_is_wired():
     def config(wires: dict[str, Any]) -> dict[str, Any]:
-        return {"run": {"steps": 1}, "wires": {"W.inputs": 1, "W.pre": 1, "W.post": 0.25, **wires},
-                "components": {"W": {"type": "HebbianSynapse", "shape": [3, 2], "weight_init": 2.0}},
-                "schedule": {"step": ["W.backtransmit"]}, "record": {"W.dInputs": {}}}  # fmt: skip
+        return {
+            "run": {"steps": 1},
+            "wires": {"W.inputs": 1, "W.pre": 1, "W.post": 0.25, **wires},
+            "components": {"W": {"type": "HebbianSynapse", "shape": [3, 2], "weight_init": 2.0}},
+            "schedule": {"step": ["W.backtransmit"]},
+            "record": {"W.dInputs": {}},
+        }
 
     def sent(wires: dict[str, Any]) -> np.ndarray:
         it = api.check(config(wires))
         with computing(it.spec):
-            _, taken = engine.steps(it.phases[0].graph, it.phases[0].takes, engine.start_carry(it.phases[0].graph), {},
-                                    jnp.uint32(0), jnp.int32(0), 1)  # fmt: skip
+            _, taken = engine.steps(
+                it.phases[0].graph,
+                it.phases[0].takes,
+                engine.start_carry(it.phases[0].graph),
+                {},
+                jnp.uint32(0),
+                jnp.int32(0),
+                1,
+            )
         return np.asarray(taken["W.dInputs"])[0, 0]
 
     np.testing.assert_array_equal(sent({}), 2 * 2.0 * 0.25)
@@ -239,43 +294,71 @@ def test_back_reads_the_post_signal_unless_it_is_wired():
 
 def test_a_way_back_with_nothing_on_it_is_a_fault():
     with pytest.raises(ConfigError, match="nothing feeds W.back"):
-        api.check({"run": {"steps": 1}, "wires": {"W.inputs": 1}, "schedule": {"step": ["W.backtransmit"]},
-                   "components": {"W": {"type": "DenseSynapse", "shape": [3, 2]}}})  # fmt: skip
+        api.check(
+            {
+                "run": {"steps": 1},
+                "wires": {"W.inputs": 1},
+                "schedule": {"step": ["W.backtransmit"]},
+                "components": {"W": {"type": "DenseSynapse", "shape": [3, 2]}},
+            }
+        )
 
 
 # ------------------------------------------------------------------------------------------------- put together
 
 
 def test_parts_may_not_declare_what_the_synapse_has():
-    class Clashing(StaticRule.__mro__[1], type_name="clashing"):  # type: ignore[misc]
+    class Clashing(Rule, type_name="clashing"):
         """dW = 0. Source: none."""
 
         @classmethod
         def extra_compartments(cls, settings):
             return {"outputs": Synapse.declared["inputs"]}
 
-    from synsim.components.synapses.connectivity.dense import DenseConnectivity
-
     with pytest.raises(TypeError, match="Clashing declares 'outputs'"):
         compartments_of(DenseConnectivity, InstantDynamics, Clashing, {})
 
 
 def test_compartments_are_the_union_of_the_parts():
-    from synsim.components.synapses.connectivity.dense import DenseConnectivity
-
     plain = compartments_of(DenseConnectivity, InstantDynamics, StaticRule, {})
     assert set(plain) == {"inputs", "back", "weights", "dInputs", "outputs"}
     learning = compartments_of(DenseConnectivity, InstantDynamics, HebbianRule, {"optim_type": "adam", "bias_init": 1})
-    assert set(learning) - set(plain) == {"pre", "post", "dWeights", "biases", "dBiases", "weights_mean",
-                                          "weights_square", "biases_mean", "biases_square", "updates"}  # fmt: skip
+    assert set(learning) - set(plain) == {
+        "pre",
+        "post",
+        "dWeights",
+        "biases",
+        "dBiases",
+        "weights_mean",
+        "weights_square",
+        "biases_mean",
+        "biases_square",
+        "updates",
+    }
     assert all(learning[name].learned for name in ("weights", "biases", "weights_mean", "updates"))
 
 
 def test_a_part_that_is_written_in_the_part_or_beside_it_is_the_same():
     base = {"run": {"steps": 1}, "wires": {"W.inputs": 1, "W.pre": 1, "W.post": 1}}
-    inside = api.check(base | {"components": {"W": {
-        "type": "Synapse", "connectivity": {"type": "dense", "shape": [3, 2]}, "rule": {"type": "hebbian", "eta": 0.2}}}})
-    beside = api.check(base | {"components": {"W": {
-        "type": "Synapse", "connectivity": "dense", "shape": [3, 2], "rule": "hebbian", "eta": 0.2}}})
+    inside = api.check(
+        base
+        | {
+            "components": {
+                "W": {
+                    "type": "Synapse",
+                    "connectivity": {"type": "dense", "shape": [3, 2]},
+                    "rule": {"type": "hebbian", "eta": 0.2},
+                }
+            }
+        }
+    )
+    beside = api.check(
+        base
+        | {
+            "components": {
+                "W": {"type": "Synapse", "connectivity": "dense", "shape": [3, 2], "rule": "hebbian", "eta": 0.2}
+            }
+        }
+    )
     assert jax.tree.structure(inside.phases[0].graph) == jax.tree.structure(beside.phases[0].graph)
     assert float(inside.phases[0].graph.parts["W"].rule.eta) == pytest.approx(0.2)
