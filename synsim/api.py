@@ -44,10 +44,18 @@ def check(config: Config, **settings: Any) -> RunPlan:
         return plan(spec)
 
 
-def run(config: Config, *, out: str | os.PathLike[str] = "runs", overwrite: bool = False,
-        stop: Callable[[], bool] = lambda: False, progress: Callable[[Progress], None] = lambda _: None,
-        started: Callable[[RunPlan, Path], None] = lambda *_: None, finished: Callable[[Outcome], None] = lambda _: None,
-        chunk: int | None = None, **settings: Any) -> Run:
+def run(
+    config: Config,
+    *,
+    out: str | os.PathLike[str] = "runs",
+    overwrite: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[Progress], None] = lambda _: None,
+    started: Callable[[RunPlan, Path], None] = lambda *_: None,
+    finished: Callable[[Outcome], None] = lambda _: None,
+    chunk: int | None = None,
+    **settings: Any,
+) -> Run:
     """Runs a config to a finished file `out/NAME/NAME.h5` and opens it.
 
     `settings` go to `load` where `config` is not a `Spec` yet: overrides, options, name. `progress` is told after
@@ -65,8 +73,10 @@ def run(config: Config, *, out: str | os.PathLike[str] = "runs", overwrite: bool
         it = plan(spec)
         directory = Path(out) / spec.name
         _refuse_full_disk(it, directory)
-        about = {**{f"{name}_version": version for name, version in versions().items() if name != "python"},
-                 "device": f"{device.platform} {device.device_kind}"}
+        about = {
+            **{f"{name}_version": version for name, version in versions().items() if name != "python"},
+            "device": f"{device.platform} {device.device_kind}",
+        }
         layout = replace(it.layout, attrs={**it.layout.attrs, **about})
         with Writer(directory, layout, overwrite) as writer:
             started(it, directory)
@@ -74,12 +84,15 @@ def run(config: Config, *, out: str | os.PathLike[str] = "runs", overwrite: bool
                 outcome = loop.simulate(it, writer, stop=stop, progress=progress, chunk=chunk)
             except Stopped as stopped:
                 writer.stop("interrupted", str(stopped))
-                raise Stopped(f"{stopped}; what was recorded until then is safe in {directory} "
-                              f"(synsim inspect {directory}); going on from there comes with a later version") from None
+                raise Stopped(
+                    f"{stopped}; what was recorded until then is safe in {directory} "
+                    f"(synsim inspect {directory}); going on from there comes with a later version"
+                ) from None
             except RunError as error:
                 writer.stop("failed", str(error))
-                raise RunError(f"{error}; what was recorded before is safe in {directory} "
-                               f"(synsim inspect {directory})") from None
+                raise RunError(
+                    f"{error}; what was recorded before is safe in {directory} (synsim inspect {directory})"
+                ) from None
             except StoreError as error:
                 with suppress(StoreError):  # where nothing can be written, the words of the status cannot be either
                     writer.stop("interrupted", str(error))
@@ -98,9 +111,14 @@ def _refuse_full_disk(it: RunPlan, directory: Path) -> None:
 
     there, needed = preflight.available_disk(directory), 2 * it.estimate.file  # segments, and the file made of them
     if needed > there:
-        raise MissingInput(Fault(f"the run needs about {preflight.readable(needed)} of disk in {directory} and "
-                                 f"{preflight.readable(there)} are free; record less (every: trial, a larger every, an "
-                                 "index, or reduce), or choose another folder with --out", ("record",)))
+        raise MissingInput(
+            Fault(
+                f"the run needs about {preflight.readable(needed)} of disk in {directory} and "
+                f"{preflight.readable(there)} are free; record less (every: trial, a larger every, an "
+                "index, or reduce), or choose another folder with --out",
+                ("record",),
+            )
+        )
 
 
 def versions() -> dict[str, str]:
@@ -116,17 +134,19 @@ def versions() -> dict[str, str]:
 def _provenance(began: float, outcome: Outcome) -> dict[str, Any]:
     from synsim.loop import cpu_features
 
-    return {"python": platform.python_version(),
-            "cpu_features": cpu_features(),
-            "command": shlex.join(sys.argv),
-            "host": socket.gethostname(),
-            "git_commit": _commit(),
-            "started": _iso(began),
-            "finished": _iso(time.time()),
-            "seconds": outcome.seconds,
-            "compile_seconds": outcome.compile_seconds,
-            "chunk_steps": list(outcome.chunk_steps.values()),
-            "resumes": 0}
+    return {
+        "python": platform.python_version(),
+        "cpu_features": cpu_features(),
+        "command": shlex.join(sys.argv),
+        "host": socket.gethostname(),
+        "git_commit": _commit(),
+        "started": _iso(began),
+        "finished": _iso(time.time()),
+        "seconds": outcome.seconds,
+        "compile_seconds": outcome.compile_seconds,
+        "chunk_steps": list(outcome.chunk_steps.values()),
+        "resumes": 0,
+    }
 
 
 def _commit() -> str:

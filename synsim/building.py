@@ -63,8 +63,12 @@ def build(spec: Spec, given: Build) -> tuple[Graph, ...]:
     wirings = [_phase_wires(spec, phase) for phase in phases]
     orders = [_order(spec, phase, parts) for phase in phases]
     wirings = [_with_back(parts, wires, order, faults) for wires, order in zip(wirings, orders, strict=True)]
-    kept = {f"{name}.{compartment}" for name, part in parts.items()
-            for compartment, what in part.compartments.items() if what.kind == "outlet" and what.shown}
+    kept = {
+        f"{name}.{compartment}"
+        for name, part in parts.items()
+        for compartment, what in part.compartments.items()
+        if what.kind == "outlet" and what.shown
+    }
     for wires in wirings:
         kept |= {f"{leaf[1]}.{leaf[2]}" for wire in wires.values() for leaf in reads(wire) if leaf[0] == "read"}
     kept |= set(given.recorded)
@@ -78,10 +82,20 @@ def build(spec: Spec, given: Build) -> tuple[Graph, ...]:
         used = sorted({leaf[1] for wire in wires.values() for leaf in reads(wire) if leaf[0] == "data"})
         steps = spec.run.steps if phase is None or phase.steps is None else phase.steps
         graph = Graph(
-            parts=parts, starts=starts, seed=np.uint32(spec.seed), names=tuple(parts), order=order,
-            wires=tuple((*_split(path), wire) for path, wire in wires.items()), kept=frozenset(kept),
-            watched=watched, sources=tuple((name, given.sources[name]) for name in used), batch=batch,
-            dt=float(spec.run.dt), steps=int(steps), dtype=dtype)
+            parts=parts,
+            starts=starts,
+            seed=np.uint32(spec.seed),
+            names=tuple(parts),
+            order=order,
+            wires=tuple((*_split(path), wire) for path, wire in wires.items()),
+            kept=frozenset(kept),
+            watched=watched,
+            sources=tuple((name, given.sources[name]) for name in used),
+            batch=batch,
+            dt=float(spec.run.dt),
+            steps=int(steps),
+            dtype=dtype,
+        )
         if phase is not None and phase.set:
             try:
                 graph = override(graph, {_by_field(spec, path): value for path, value in phase.set.items()})
@@ -171,12 +185,19 @@ def part_from(annotation: Any, value: Any, given: Build, path: tuple, dtype: str
     else:
         cls = base
     fields = {field.name: field for field in dataclasses.fields(cls)}
-    made = cls(**{key: _frozen(item) if fields[key].metadata["role"] == "static" else item
-                  for key, item in value.items() if key != "type"})
+    made = cls(
+        **{
+            key: _frozen(item) if fields[key].metadata["role"] == "static" else item
+            for key, item in value.items()
+            if key != "type"
+        }
+    )
     if isinstance(made, File | Data):
         if isinstance(made, File):
-            array = given.array(TypedSettings("file", {k: v for k, v in (("path", made.path), ("key", made.key))
-                                                       if v is not None}), path)
+            array = given.array(
+                TypedSettings("file", {k: v for k, v in (("path", made.path), ("key", made.key)) if v is not None}),
+                path,
+            )
         else:
             array = given.array(made.entry, path)
         made = made.loaded(np.asarray(array, dtype))
@@ -206,8 +227,13 @@ def _per_unit(spec: Spec, name: str, part: Component, dtype: str) -> Component:
             value = np.asarray(value.draw(jax.random.key(key), shape, dtype))
         elif np.ndim(value):
             if np.size(value) != count(shape):
-                faults.append(Fault(f"{name}.{field.name} has {np.size(value)} values, but {name} has {count(shape)} "
-                                    f"units; give one number, or {count(shape)}", ("components", name, field.name)))
+                faults.append(
+                    Fault(
+                        f"{name}.{field.name} has {np.size(value)} values, but {name} has {count(shape)} "
+                        f"units; give one number, or {count(shape)}",
+                        ("components", name, field.name),
+                    )
+                )
                 continue
             value = np.reshape(value, shape)
         changed[field.name] = np.asarray(value, dtype)
@@ -218,8 +244,10 @@ def _per_unit(spec: Spec, name: str, part: Component, dtype: str) -> Component:
 
 def _misfits(initialiser: Initialiser, shape: Shape, path: tuple) -> list[Fault]:
     """What of an initialiser's settings does not go with the shape it has to fill."""
-    return [Fault(f"{setting} {sentence}" if setting else sentence, (*path, setting) if setting else path)
-            for setting, sentence in initialiser.misfits(shape)]
+    return [
+        Fault(f"{setting} {sentence}" if setting else sentence, (*path, setting) if setting else path)
+        for setting, sentence in initialiser.misfits(shape)
+    ]
 
 
 def _impossible(spec: Spec, parts: Mapping[str, Component]) -> list[Fault]:
@@ -230,8 +258,10 @@ def _impossible(spec: Spec, parts: Mapping[str, Component]) -> list[Fault]:
             faults.append(Fault(f"{name}: {sentence}", ("components", name, setting)))
         if not hasattr(part, "connectivity"):
             continue
-        public = {setting.field: shown for shown, setting in
-                  describe.settings(spec.components[name].type, spec.components[name].settings).items()}
+        public = {
+            setting.field: shown
+            for shown, setting in describe.settings(spec.components[name].type, spec.components[name].settings).items()
+        }
         sizes = part.sizes()
         for field, size in (("weight_init", "weight"), ("bias_init", "bias"), ("mask", "weight")):
             initialiser = getattr(part, field)
@@ -262,18 +292,27 @@ def _fit_synapses(spec: Spec, given: Build, parts: dict[str, Component]) -> dict
     for name in sorted(waiting):
         sides = {side: _side(spec, given, parts, waiting, name, side) for side in ("pre", "post")}
         lacks = " and ".join(f"{side}synaptic" for side, shape in sides.items() if shape is None)
-        said = ("; ".join(f"its {side}synaptic side has shape {list(shape)}" for side, shape in sides.items() if shape)
-                or "nothing wired says how large it is")
-        faults.append(Fault(f"the shape of {name} cannot be taken from its wires: "
-                            + (f"its {lacks} side is not wired to anything of known size" if lacks else said)
-                            + "; write its shape", ("components", name), at_key=True))
+        said = (
+            "; ".join(f"its {side}synaptic side has shape {list(shape)}" for side, shape in sides.items() if shape)
+            or "nothing wired says how large it is"
+        )
+        faults.append(
+            Fault(
+                f"the shape of {name} cannot be taken from its wires: "
+                + (f"its {lacks} side is not wired to anything of known size" if lacks else said)
+                + "; write its shape",
+                ("components", name),
+                at_key=True,
+            )
+        )
     if faults:
         raise ConfigError(faults)
     return parts
 
 
-def _side(spec: Spec, given: Build, parts: Mapping[str, Component], unknown: set[str], name: str,
-          side: str) -> Shape | None:
+def _side(
+    spec: Spec, given: Build, parts: Mapping[str, Component], unknown: set[str], name: str, side: str
+) -> Shape | None:
     """The shape of one side of a synapse, from a wire into an inlet of that side or out of an outlet of it."""
     part = parts[name]
     sized = {compartment for compartment, what in part.compartments.items() if what.size == side and what.batch}
@@ -311,9 +350,15 @@ def _refuse_giants(parts: Mapping[str, Component], batch: int, dtype: str, budge
             shape = full_shape(part, what, batch)
             needed = count(shape) * np.dtype(dtype).itemsize
             if what.kind != "inlet" and needed > SHARE * budget:
-                raise too_large(f"{name}.{compartment}", shape, dtype, needed, budget,
-                                "use fewer units" + (" or a smaller batch" if what.batch and batch > 1 else ""),
-                                ("components", name))
+                raise too_large(
+                    f"{name}.{compartment}",
+                    shape,
+                    dtype,
+                    needed,
+                    budget,
+                    "use fewer units" + (" or a smaller batch" if what.batch and batch > 1 else ""),
+                    ("components", name),
+                )
 
 
 def _with_structure(spec: Spec, name: str, part: Any, dtype: str) -> Component:
@@ -330,16 +375,21 @@ def _with_structure(spec: Spec, name: str, part: Any, dtype: str) -> Component:
     return part if mask is None else dataclasses.replace(part, mask=Array(array=np.asarray(mask, dtype)))
 
 
-def _start(spec: Spec, given: Build, part: Component, compartment: str, path: str, value: Any,
-           dtype: str) -> Initialiser:
+def _start(
+    spec: Spec, given: Build, part: Component, compartment: str, path: str, value: Any, dtype: str
+) -> Initialiser:
     start = part_from(Initialiser, value, given, ("initial", path), dtype)
     what = part.compartments[compartment]
     shape = part.sizes()[what.size] if what.size else ()
     if isinstance(start, Array):
         shapes = [shape, (spec.run.batch, *shape)] if what.batch else [shape]
         if np.shape(start.array) not in shapes:
-            raise ConfigError(Fault(f"{path} has shape {list(shape)}, but what it starts at has shape "
-                                    f"{list(np.shape(start.array))}", ("initial", path)))
+            raise ConfigError(
+                Fault(
+                    f"{path} has shape {list(shape)}, but what it starts at has shape {list(np.shape(start.array))}",
+                    ("initial", path),
+                )
+            )
     else:
         misfits = _misfits(start, (spec.run.batch, *shape) if what.batch else shape, ("initial", path))
         if misfits:
@@ -379,8 +429,9 @@ def _order(spec: Spec, phase: Phase | None, parts: Mapping[str, Component]) -> O
     return Order(**made)
 
 
-def _with_back(parts: Mapping[str, Component], wires: dict[str, Wire], order: Order,
-               faults: list[Fault]) -> dict[str, Wire]:
+def _with_back(
+    parts: Mapping[str, Component], wires: dict[str, Wire], order: Order, faults: list[Fault]
+) -> dict[str, Wire]:
     """A synapse that backtransmits and has nothing on `back` sends back what feeds its rule's post signal."""
     wires = dict(wires)
     for call in (*order.start, *order.step, *order.end):
@@ -392,8 +443,14 @@ def _with_back(parts: Mapping[str, Component], wires: dict[str, Wire], order: Or
         if wire is not None:
             wires[f"{call.component}.back"] = wire
         else:
-            faults.append(Fault(f"{call.component}.backtransmit is scheduled, but nothing feeds {call.component}.back; "
-                                f"add a wire {call.component}.back: …", ("components", call.component), at_key=True))
+            faults.append(
+                Fault(
+                    f"{call.component}.backtransmit is scheduled, but nothing feeds {call.component}.back; "
+                    f"add a wire {call.component}.back: …",
+                    ("components", call.component),
+                    at_key=True,
+                )
+            )
     return wires
 
 
@@ -411,8 +468,10 @@ def _wire_shape(given: Build, parts: Mapping[str, Component], wire: Wire, batch:
         if found[0] is None:
             found = (shape, label)
         elif found[0] != shape:
-            raise ValueError(f"{found[1]} has shape {_said(found[0], batch)} and {label} has {_said(shape, batch)}: "
-                             "what is added or multiplied must have one shape")
+            raise ValueError(
+                f"{found[1]} has shape {_said(found[0], batch)} and {label} has {_said(shape, batch)}: "
+                "what is added or multiplied must have one shape"
+            )
     return found
 
 
@@ -422,8 +481,9 @@ def _said(shape: Shape, batch: int) -> str:
     return str(list(inner))
 
 
-def _wire_faults(spec: Spec, given: Build, parts: Mapping[str, Component], wires: Mapping[str, Wire],
-                 batch: int) -> list[Fault]:
+def _wire_faults(
+    spec: Spec, given: Build, parts: Mapping[str, Component], wires: Mapping[str, Wire], batch: int
+) -> list[Fault]:
     faults = []
     for path, wire in wires.items():
         component, inlet = path.split(".")
@@ -439,8 +499,13 @@ def _wire_faults(spec: Spec, given: Build, parts: Mapping[str, Component], wires
         part = parts[component]
         wanted = full_shape(part, part.compartments[inlet], batch)
         if shape is not None and shape != wanted:
-            faults.append(Fault(f"{path} takes shape {_said(wanted, batch)}, but {label} has shape "
-                                f"{_said(shape, batch)}; wires never reshape", place))
+            faults.append(
+                Fault(
+                    f"{path} takes shape {_said(wanted, batch)}, but {label} has shape "
+                    f"{_said(shape, batch)}; wires never reshape",
+                    place,
+                )
+            )
     return faults
 
 
@@ -453,15 +518,26 @@ def _wire_place(spec: Spec, path: str) -> tuple:
     return ("components", path.split(".")[0])
 
 
-def _missing_wires(spec: Spec, parts: Mapping[str, Component], wires: Mapping[str, Wire],
-                   phase: Phase | None) -> list[Fault]:
+def _missing_wires(
+    spec: Spec, parts: Mapping[str, Component], wires: Mapping[str, Wire], phase: Phase | None
+) -> list[Fault]:
     faults = []
     for name, part in parts.items():
-        lacks = [inlet for inlet, what in part.compartments.items()
-                 if what.kind == "inlet" and what.required and f"{name}.{inlet}" not in wires
-                 and not (phase is not None and f"{name}.{inlet}" in phase.wires)]
+        lacks = [
+            inlet
+            for inlet, what in part.compartments.items()
+            if what.kind == "inlet"
+            and what.required
+            and f"{name}.{inlet}" not in wires
+            and not (phase is not None and f"{name}.{inlet}" in phase.wires)
+        ]
         for inlet in lacks:
             what = part.compartments[inlet]
-            faults.append(Fault(f"{name}.{inlet} needs a wire ({what.doc.rstrip('.').lower()}); "
-                                f"add {name}.{inlet}: … under wires", ("components", name), at_key=True))
+            faults.append(
+                Fault(
+                    f"{name}.{inlet} needs a wire ({what.doc.rstrip('.').lower()}); add {name}.{inlet}: … under wires",
+                    ("components", name),
+                    at_key=True,
+                )
+            )
     return faults

@@ -32,8 +32,14 @@ app = typer.Typer(
 )
 
 ConfigArgument = Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or - for standard input.")]
-SetOption = Annotated[list[str] | None, typer.Option(
-    "--set", metavar="PATH=VALUE", help="Override a value of the config, as z.tau_m=20 or run.steps=500; repeatable.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Override a value of the config, as z.tau_m=20 or run.steps=500; repeatable.",
+    ),
+]
 DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, gpu, tpu, or one of several as cuda:1.")]
 PrecisionOption = Annotated[str | None, typer.Option(help="float32 or float64.")]
 SeedOption = Annotated[int | None, typer.Option(help="Seed of everything random.")]
@@ -57,8 +63,11 @@ def _version(asked: bool) -> None:
 
 
 @app.callback()
-def _main(version: Annotated[bool, typer.Option("--version", help="Show the version.", callback=_version,
-                                                is_eager=True)] = False) -> None:
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
     del version
 
 
@@ -95,21 +104,41 @@ def run(
         if not quiet:
             _warn(spec)
         try:
-            with api.run(spec, out=out, overwrite=overwrite, stop=lambda: bool(_stopping), started=teller.started,
-                         progress=teller.progress, finished=teller.finished) as left:
+            with api.run(
+                spec,
+                out=out,
+                overwrite=overwrite,
+                stop=lambda: bool(_stopping),
+                started=teller.started,
+                progress=teller.progress,
+                finished=teller.finished,
+            ) as left:
                 teller.left(left.file)
         finally:
             teller.close()
 
 
-def _load(config: str, overrides: list[str] | None, device: str | None = None, precision: str | None = None,
-          seed: int | None = None, name: str | None = None) -> Spec:
+def _load(
+    config: str,
+    overrides: list[str] | None,
+    device: str | None = None,
+    precision: str | None = None,
+    seed: int | None = None,
+    name: str | None = None,
+) -> Spec:
     from synsim.config import load
 
-    given = {"--device": ("run.device", device), "--precision": ("run.precision", precision), "--seed": ("seed", seed),
-             "--name": ("name", name)}
-    return load(config, overrides=overrides or [],
-                options={option: (path, value) for option, (path, value) in given.items() if value is not None})
+    given = {
+        "--device": ("run.device", device),
+        "--precision": ("run.precision", precision),
+        "--seed": ("seed", seed),
+        "--name": ("name", name),
+    }
+    return load(
+        config,
+        overrides=overrides or [],
+        options={option: (path, value) for option, (path, value) in given.items() if value is not None},
+    )
 
 
 def _warn(spec: Spec) -> None:
@@ -146,15 +175,24 @@ class _Teller:
         if self.quiet:
             return
         units = sum(1 for _ in it.spec.components)
-        print(f"{it.spec.name}: {units} components, {it.trials:,} trials, {it.steps:,} steps, into {directory}",
-              file=sys.stderr, flush=True)
+        print(
+            f"{it.spec.name}: {units} components, {it.trials:,} trials, {it.steps:,} steps, into {directory}",
+            file=sys.stderr,
+            flush=True,
+        )
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-            self.bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
-                                TimeRemainingColumn(), TextColumn("{task.fields[said]}"),
-                                console=Console(stderr=True), transient=True)
+            self.bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.percentage:>3.0f}%"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[said]}"),
+                console=Console(stderr=True),
+                transient=True,
+            )
             self.task = self.bar.add_task("compiling", total=it.steps, said="")
             self.bar.start()
 
@@ -168,8 +206,11 @@ class _Teller:
         elif time.monotonic() - self.said >= 5.0:
             self.said = time.monotonic()
             left = _duration((now.steps - now.step) / max(1e-9, now.rate))
-            print(f"{now.phase}: step {now.step:,} of {now.steps:,} ({now.step / now.steps:.0%})  {said}  {left} left",
-                  file=sys.stderr, flush=True)
+            print(
+                f"{now.phase}: step {now.step:,} of {now.steps:,} ({now.step / now.steps:.0%})  {said}  {left} left",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def finished(self, outcome: Outcome) -> None:
         self.close()
@@ -179,8 +220,7 @@ class _Teller:
             for path, value in readouts.items():
                 shown = f"{float(value):.6g}" if value.size == 1 else " ".join(f"{v:.4g}" for v in value.ravel()[:10])
                 self.lines.append(f"{phase + ': ' if len(outcome.readouts) > 1 else ''}{path} = {shown}")
-        self.lines.append(f"took {_duration(outcome.seconds)}, of which compiling "
-                          f"{_duration(outcome.compile_seconds)}")
+        self.lines.append(f"took {_duration(outcome.seconds)}, of which compiling {_duration(outcome.compile_seconds)}")
 
     def left(self, path: Path) -> None:
         if not self.quiet:
@@ -212,7 +252,9 @@ def _duration(seconds: float) -> str:
 def check(
     configs: Annotated[list[str], typer.Argument(metavar="CONFIG...", help="YAML files, or - for standard input.")],
     overrides: SetOption = None,
-    resolved: Annotated[bool, typer.Option("--resolved", help="Print the config with every default filled in.")] = False,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Print the config with every default filled in.")
+    ] = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -241,9 +283,16 @@ def check(
                 continue
             _warn(spec)
             if as_json:
-                documents.append({"config": config, "ok": True, "errors": [],
-                                  "warnings": spec.render(spec.warnings, "warning"), **_plan_document(it),
-                                  **({"resolved": spec.resolved()} if resolved else {})})
+                documents.append(
+                    {
+                        "config": config,
+                        "ok": True,
+                        "errors": [],
+                        "warnings": spec.render(spec.warnings, "warning"),
+                        **_plan_document(it),
+                        **({"resolved": spec.resolved()} if resolved else {}),
+                    }
+                )
             elif resolved:
                 import yaml
 
@@ -289,8 +338,9 @@ def components(
 
         types = catalogue.types()
         if type_name is not None and type_name not in types:
-            raise ConfigError(f"there is no component type {type_name!r}.{suggest(type_name, types)} "
-                              "`synsim components` lists all.")
+            raise ConfigError(
+                f"there is no component type {type_name!r}.{suggest(type_name, types)} `synsim components` lists all."
+            )
         cards = [describe.card(name) for name in ([type_name] if type_name else types)]
         if as_json:
             print(json.dumps(cards[0] if type_name else cards, indent=1))
@@ -337,8 +387,7 @@ def version(as_json: JsonOption = False, debug: DebugOption = False) -> None:
         if as_json:
             print(json.dumps({**about, "devices": devices}, indent=1))
         else:
-            print("\n".join([*(f"{name} {value}" for name, value in about.items()),
-                             f"devices {', '.join(devices)}"]))
+            print("\n".join([*(f"{name} {value}" for name, value in about.items()), f"devices {', '.join(devices)}"]))
 
 
 # --------------------------------------------------------------------------------------------------------- errors
@@ -371,8 +420,12 @@ def _errors(debug: bool) -> Iterator[dict[str, Any]]:
     except Exception as error:
         if debug:
             raise
-        _say([f"synsim: this is a bug: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''} "
-              "(run again with --debug for the traceback)"])
+        _say(
+            [
+                f"synsim: this is a bug: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''} "
+                "(run again with --debug for the traceback)"
+            ]
+        )
         raise typer.Exit(70) from None
 
 

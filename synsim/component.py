@@ -51,20 +51,44 @@ class Compartment:
     integer: bool = False
 
 
-def inlet(doc: str, unit: str = "", *, default: float = 0.0, required: bool = False, size: str = "unit",
-          batch: bool = True, integer: bool = False) -> Any:
+def inlet(
+    doc: str,
+    unit: str = "",
+    *,
+    default: float = 0.0,
+    required: bool = False,
+    size: str = "unit",
+    batch: bool = True,
+    integer: bool = False,
+) -> Any:
     """An input that a wire feeds; unwired it reads `default`. Read-only and not part of the state."""
     return Compartment("inlet", doc, unit, size, batch, default=default, required=required, integer=integer)
 
 
-def state(doc: str, unit: str = "", *, start: float | str | None = 0.0, learned: bool = False,
-          per_phase: bool = False, size: str = "unit", batch: bool = True) -> Any:
+def state(
+    doc: str,
+    unit: str = "",
+    *,
+    start: float | str | None = 0.0,
+    learned: bool = False,
+    per_phase: bool = False,
+    size: str = "unit",
+    batch: bool = True,
+) -> Any:
     """A value kept from step to step. Reset puts it to `start`, unless it is learned or kept for a phase."""
     return Compartment("state", doc, unit, size, batch, start=start, learned=learned, per_phase=per_phase)
 
 
-def outlet(doc: str, unit: str = "", *, start: float | str = 0.0, spikes: bool = False, shown: bool = False,
-           size: str = "unit", batch: bool = True) -> Any:
+def outlet(
+    doc: str,
+    unit: str = "",
+    *,
+    start: float | str = 0.0,
+    spikes: bool = False,
+    shown: bool = False,
+    size: str = "unit",
+    batch: bool = True,
+) -> Any:
     """A value that others read and its own component never does; kept only where somebody reads or records it.
 
     `spikes` marks values that are 0 or 1; `shown` ones are printed when a run ends.
@@ -73,23 +97,45 @@ def outlet(doc: str, unit: str = "", *, start: float | str = 0.0, spikes: bool =
 
 
 def _setting(role: str, doc: str, unit: str, default: Any, **rest: Any) -> Any:
-    metadata = {"role": role, "doc": doc, "unit": unit, "static": role == "static",
-                **{key: value for key, value in rest.items() if value is not None}}
+    metadata = {
+        "role": role,
+        "doc": doc,
+        "unit": unit,
+        "static": role == "static",
+        **{key: value for key, value in rest.items() if value is not None},
+    }
     if default is dataclasses.MISSING:
         return dataclasses.field(metadata=metadata, kw_only=True)
     return dataclasses.field(default=default, metadata=metadata, kw_only=True)
 
 
-def param(doc: str, unit: str = "", *, default: Any = dataclasses.MISSING, gt: float | None = None,
-          ge: float | None = None, lt: float | None = None, le: float | None = None,
-          per: str | None = None, also: tuple[str, ...] = ()) -> Any:
+def param(
+    doc: str,
+    unit: str = "",
+    *,
+    default: Any = dataclasses.MISSING,
+    gt: float | None = None,
+    ge: float | None = None,
+    lt: float | None = None,
+    le: float | None = None,
+    per: str | None = None,
+    also: tuple[str, ...] = (),
+) -> Any:
     """A number that is a pytree leaf. `per` names the size along which a list gives one value each."""
     return _setting("param", doc, unit, default, gt=gt, ge=ge, lt=lt, le=le, per=per, also=also)
 
 
-def static(doc: str, unit: str = "", *, default: Any = dataclasses.MISSING, gt: float | None = None,
-           ge: float | None = None, lt: float | None = None, le: float | None = None,
-           also: tuple[str, ...] = ()) -> Any:
+def static(
+    doc: str,
+    unit: str = "",
+    *,
+    default: Any = dataclasses.MISSING,
+    gt: float | None = None,
+    ge: float | None = None,
+    lt: float | None = None,
+    le: float | None = None,
+    also: tuple[str, ...] = (),
+) -> Any:
     """A setting that shapes the program: sizes, names of functions, switches. Changing it recompiles."""
     return _setting("static", doc, unit, default, gt=gt, ge=ge, lt=lt, le=le, also=also)
 
@@ -147,12 +193,18 @@ class Declaration:
         super().__init_subclass__(**rest)
         for base in cls.__bases__:
             if issubclass(base, Declaration) and not base.is_abstract:
-                raise TypeError(f"{cls.__name__} may not inherit from {base.__name__}: a concrete declaration "
-                                "is final. Share a part or a plain function instead.")
+                raise TypeError(
+                    f"{cls.__name__} may not inherit from {base.__name__}: a concrete declaration "
+                    "is final. Share a part or a plain function instead."
+                )
         cls.is_abstract = abstract
         cls.type_name = type_name or cls.__name__
-        compartments = {name: value for base in reversed(cls.__mro__)
-                        for name, value in vars(base).items() if isinstance(value, Compartment)}
+        compartments = {
+            name: value
+            for base in reversed(cls.__mro__)
+            for name, value in vars(base).items()
+            if isinstance(value, Compartment)
+        }
         cls.declared = MappingProxyType(compartments)
         dataclasses.dataclass(frozen=True, eq=False)(cls)
         if abstract:
@@ -170,7 +222,8 @@ class Declaration:
         jax.tree_util.register_dataclass(
             cls,
             data_fields=[f.name for f in fields if f.metadata["role"] != "static"],
-            meta_fields=[f.name for f in fields if f.metadata["role"] == "static"])
+            meta_fields=[f.name for f in fields if f.metadata["role"] == "static"],
+        )
 
     @classmethod
     def annotations(cls) -> dict[str, Any]:
@@ -202,8 +255,9 @@ class Component(Declaration, abstract=True):
     def declared_methods(cls) -> tuple[str, ...]:
         """The methods that the class gives a schedule to name, besides `reset`."""
         known = {*dir(Component), "reset"}
-        return tuple(name for name in dir(cls)
-                     if not name.startswith("_") and name not in known and callable(getattr(cls, name)))
+        return tuple(
+            name for name in dir(cls) if not name.startswith("_") and name not in known and callable(getattr(cls, name))
+        )
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -401,8 +401,7 @@ def _setting_card(setting: Setting) -> dict[str, Any]:
     if setting.role == "part":
         known = choices(setting)
         only = next(iter(known.values()))
-        kind = (f"one of {listing(known, most=30)}" if len(known) > 1
-                else f"a mapping with {listing(settings_of(only))}")
+        kind = f"one of {listing(known, most=30)}" if len(known) > 1 else f"a mapping with {listing(settings_of(only))}"
     else:
         kind = words(setting.annotation) + (", a list of numbers or an initialiser" if setting.per else "")
     about: dict[str, Any] = {

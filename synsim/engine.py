@@ -128,13 +128,18 @@ def fed(graph: Graph, name: str, state: State, data: Mapping[str, Any]) -> dict[
     return values
 
 
-def apply(graph: Graph, call: Call, key: jax.Array, state: State, held: Held, data: Mapping[str, Any],
-          moment: Moment) -> tuple[State, Held]:
+def apply(
+    graph: Graph, call: Call, key: jax.Array, state: State, held: Held, data: Mapping[str, Any], moment: Moment
+) -> tuple[State, Held]:
     """The state after one scheduled call."""
     name, method, _ = call
     inputs = fed(graph, name, state, data)
-    now = Now(t=moment.step.astype(graph.dtype) * graph.dt, step=moment.step, dt=graph.dt,
-              key=jax.random.fold_in(key, moment.g))
+    now = Now(
+        t=moment.step.astype(graph.dtype) * graph.dt,
+        step=moment.step,
+        dt=graph.dt,
+        key=jax.random.fold_in(key, moment.g),
+    )
     changed = {}
     if method == "reset":
         starts = start_values(graph, name)
@@ -146,13 +151,21 @@ def apply(graph: Graph, call: Call, key: jax.Array, state: State, held: Held, da
     view = View(name, state[name] | changed | inputs)
     changed |= graph.parts[name].method(method)(view, now)
     if method == "advance":
-        held = held | {path: inputs[path.split(".")[1]].astype(graph.dtype)
-                       for path in graph.watched if path.split(".")[0] == name}
+        held = held | {
+            path: inputs[path.split(".")[1]].astype(graph.dtype) for path in graph.watched if path.split(".")[0] == name
+        }
     return state | {name: state[name] | {c: v for c, v in changed.items() if c in state[name]}}, held
 
 
-def run_calls(graph: Graph, calls: Sequence[Call], keys: Mapping[Call, jax.Array], state: State, held: Held,
-              data: Mapping[str, Any], moment: Moment) -> tuple[State, Held]:
+def run_calls(
+    graph: Graph,
+    calls: Sequence[Call],
+    keys: Mapping[Call, jax.Array],
+    state: State,
+    held: Held,
+    data: Mapping[str, Any],
+    moment: Moment,
+) -> tuple[State, Held]:
     """The state after a list of calls, in the order written: unrolled, so that XLA sees a straight line."""
     for call in calls:
         state, held = apply(graph, call, keys[call], state, held, data, moment)
@@ -166,16 +179,19 @@ def check(graph: Graph) -> None:
     """Traces every scheduled call without compiling and raises ConfigError for each that breaks a shape or dtype."""
     faults: dict[tuple[str, str], Fault] = {}
     state = jax.eval_shape(lambda: initial_state(graph))
-    data = {name: jax.ShapeDtypeStruct((graph.batch, *source.shape), "int32" if source.integer else graph.dtype)
-            for name, source in graph.sources}
+    data = {
+        name: jax.ShapeDtypeStruct((graph.batch, *source.shape), "int32" if source.integer else graph.dtype)
+        for name, source in graph.sources
+    }
     step = jax.ShapeDtypeStruct((), "int32")
     for call in dict.fromkeys((*graph.order.start, *graph.order.step, *graph.order.end)):
         part = graph.parts[call.component]
         if (call.component, call.method) in faults or (call.method == "reset" and not hasattr(part, "reset")):
             continue
 
-        def changed(state: State, data: Mapping[str, Any], step: Any, call: Call = call,
-                    part: Component = part) -> dict[str, Any]:
+        def changed(
+            state: State, data: Mapping[str, Any], step: Any, call: Call = call, part: Component = part
+        ) -> dict[str, Any]:
             view = View(call.component, state[call.component] | fed(graph, call.component, state, data))
             now = Now(t=step.astype(graph.dtype) * graph.dt, step=step, dt=graph.dt, key=jax.random.key(0))
             return dict(part.method(call.method)(view, now))
@@ -184,19 +200,27 @@ def check(graph: Graph) -> None:
         try:
             shapes = jax.eval_shape(changed, state, data, step)
         except Exception as error:  # whatever a component raises while it is traced is that component's fault
-            faults[call[:2]] = Fault(f"{call.component}.{call.method} fails: {error}".splitlines()[0], place, at_key=True)
+            faults[call[:2]] = Fault(
+                f"{call.component}.{call.method} fails: {error}".splitlines()[0], place, at_key=True
+            )
             continue
         for compartment, got in shapes.items():
             what = part.compartments.get(compartment)
             if what is None or what.kind == "inlet":
-                faults[call[:2]] = Fault(f"{call.component}.{call.method} sets {compartment!r}, which is no state or "
-                                         "outlet of it", place, at_key=True)
+                faults[call[:2]] = Fault(
+                    f"{call.component}.{call.method} sets {compartment!r}, which is no state or outlet of it",
+                    place,
+                    at_key=True,
+                )
                 continue
             wanted = full_shape(part, what, graph.batch)
             if got.shape != wanted or got.dtype != jnp.dtype(graph.dtype):
                 faults[call[:2]] = Fault(
                     f"{call.component}.{call.method} makes {compartment} {got.dtype} {list(got.shape)}, but it is "
-                    f"{graph.dtype} {list(wanted)}", place, at_key=True)
+                    f"{graph.dtype} {list(wanted)}",
+                    place,
+                    at_key=True,
+                )
     if faults:
         raise ConfigError(faults.values())
 
@@ -256,23 +280,46 @@ def _frame(graph: Graph, data: Mapping[str, Any], step: Any) -> dict[str, Any]:
 def begin_trial(graph: Graph, carry: Carry, data: Mapping[str, Any], g: Any) -> Carry:
     """The calls at a trial's start, under its first step's stamp."""
     moment = Moment(jnp.int32(0), g)
-    state, held = run_calls(graph, graph.order.start, _keys(graph, graph.order.start), carry.state, carry.held,
-                            _frame(graph, data, moment.step), moment)
+    state, held = run_calls(
+        graph,
+        graph.order.start,
+        _keys(graph, graph.order.start),
+        carry.state,
+        carry.held,
+        _frame(graph, data, moment.step),
+        moment,
+    )
     return Carry(state, held, carry.bad)
 
 
-def end_trial(graph: Graph, takes: Sequence[Take], carry: Carry, data: Mapping[str, Any],
-              g: Any) -> tuple[Carry, dict[str, Any]]:
+def end_trial(
+    graph: Graph, takes: Sequence[Take], carry: Carry, data: Mapping[str, Any], g: Any
+) -> tuple[Carry, dict[str, Any]]:
     """The calls at a trial's end, under its last step's stamp `g`, and the records taken once a trial."""
     moment = Moment(jnp.int32(graph.steps - 1), g)
-    state, held = run_calls(graph, graph.order.end, _keys(graph, graph.order.end), carry.state, carry.held,
-                            _frame(graph, data, moment.step), moment)
+    state, held = run_calls(
+        graph,
+        graph.order.end,
+        _keys(graph, graph.order.end),
+        carry.state,
+        carry.held,
+        _frame(graph, data, moment.step),
+        moment,
+    )
     bad = _noted(carry.bad, all_finite(state), g)
     return Carry(state, held, bad), {take.path: take.value(state, held) for take in takes if take.each_trial}
 
 
-def steps(graph: Graph, takes: Sequence[Take], carry: Carry, data: Mapping[str, Any], g0: Any, k0: Any,
-          length: int, careful: bool = False) -> tuple[Carry, dict[str, Any]]:
+def steps(
+    graph: Graph,
+    takes: Sequence[Take],
+    carry: Carry,
+    data: Mapping[str, Any],
+    g0: Any,
+    k0: Any,
+    length: int,
+    careful: bool = False,
+) -> tuple[Carry, dict[str, Any]]:
     """`length` steps of one trial from its step k0 on; g0 is the stamp of the trial's first step.
 
     Returns the carry and, by path, the records taken: every step as (length, …); at a coarser rate as
@@ -296,17 +343,25 @@ def steps(graph: Graph, takes: Sequence[Take], carry: Carry, data: Mapping[str, 
         for take in coarse:
             slot = take.slot(k) - take.slots_before(k0)
             # a branch, because a weight matrix written at every step would cost a pass over it
-            buffers = buffers | {take.path: lax.cond(
-                take.takes(k), lambda b, v, at: lax.dynamic_update_index_in_dim(b, v, at, 0), lambda b, v, at: b,
-                buffers[take.path], take.value(state, held), slot)}
+            buffers = buffers | {
+                take.path: lax.cond(
+                    take.takes(k),
+                    lambda b, v, at: lax.dynamic_update_index_in_dim(b, v, at, 0),
+                    lambda b, v, at: b,
+                    buffers[take.path],
+                    take.value(state, held),
+                    slot,
+                )
+            }
         return (Carry(state, held, bad), buffers), {take.path: take.value(state, held) for take in every}
 
     (carry, buffers), taken = lax.scan(body, (carry, buffers), jnp.arange(length, dtype=jnp.int32))
     return carry, taken | buffers
 
 
-def trials(graph: Graph, takes: Sequence[Take], carry: Carry, data: Mapping[str, Any], g0: Any,
-           n: int) -> tuple[Carry, dict[str, Any]]:
+def trials(
+    graph: Graph, takes: Sequence[Take], carry: Carry, data: Mapping[str, Any], g0: Any, n: int
+) -> tuple[Carry, dict[str, Any]]:
     """`n` whole trials. `data` has a leading trial axis; entries without rows are shared. Records (n, …)."""
     rows = {name: data[name] for name, source in graph.sources if "row" in source.axes}
     shared = {name: data[name] for name, source in graph.sources if "row" not in source.axes}

@@ -94,8 +94,12 @@ def full_shape(part: Component, what: Compartment, batch: int) -> Shape:
 def unwired(graph: Graph) -> list[str]:
     """The inlets that read their default because nothing is wired to them."""
     wired = {f"{component}.{inlet}" for component, inlet, _ in graph.wires}
-    return [f"{name}.{inlet}" for name in graph.names for inlet, what in graph.parts[name].compartments.items()
-            if what.kind == "inlet" and f"{name}.{inlet}" not in wired]
+    return [
+        f"{name}.{inlet}"
+        for name in graph.names
+        for inlet, what in graph.parts[name].compartments.items()
+        if what.kind == "inlet" and f"{name}.{inlet}" not in wired
+    ]
 
 
 # --------------------------------------------------------------------------------------------------- overriding
@@ -129,8 +133,13 @@ def override(graph: Graph, values: Mapping[str, Any]) -> Graph:
         if old is not None and new.ndim and new.size == np.size(old):
             new = new.reshape(np.shape(old))  # an image of units may be written as a flat list
         if old is None or (new.ndim and new.shape != np.shape(old)):
-            faults.append(Fault(f"{path} cannot become {value!r}: it is "
-                                + ("null in the config" if old is None else f"of shape {list(np.shape(old))}"), (path,)))
+            faults.append(
+                Fault(
+                    f"{path} cannot become {value!r}: it is "
+                    + ("null in the config" if old is None else f"of shape {list(np.shape(old))}"),
+                    (path,),
+                )
+            )
             continue
         holder = dataclasses.replace(holder, **{name: new})
         parts[component] = holder if owner == "" else dataclasses.replace(part, **{owner: holder})
@@ -162,5 +171,3 @@ def _leaf(part: Component, public: str) -> tuple[str, str] | None:
 
 def _is_param(part: Declaration, name: str) -> bool:
     return any(field.name == name and field.metadata["role"] == "param" for field in dataclasses.fields(part))
-
-

@@ -63,8 +63,11 @@ class Initialiser(Declaration, abstract=True):
             if self.only_matrices:
                 wrong.append(("", f"{self.type_name} fills matrices; here the shape is {shown}"))
             names = ("lower_triangle", "upper_triangle", "hollow", "eye", "row_mask", "col_mask")
-            wrong += [(name, f"is for matrices; here the shape is {shown}") for name in names
-                      if getattr(self, name) not in (False, None)]  # fmt: skip
+            wrong += [
+                (name, f"is for matrices; here the shape is {shown}")
+                for name in names
+                if getattr(self, name) not in (False, None)
+            ]
             return wrong
         for name, size, what in (("row_mask", shape[0], "rows"), ("col_mask", shape[1], "columns")):
             kept = getattr(self, name)

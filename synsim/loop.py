@@ -92,8 +92,9 @@ def find_device(name: str) -> Any:
         found = []
     if int(number or 0) >= len(found):
         every = sorted({f"{device.platform}:{device.id}" for device in jax.devices()} | {"cpu:0"})
-        raise ConfigError(Fault(f"there is no device {name} on this machine; there is {listing(every)}",
-                                ("run", "device")))
+        raise ConfigError(
+            Fault(f"there is no device {name} on this machine; there is {listing(every)}", ("run", "device"))
+        )
     return found[int(number or 0)]
 
 
@@ -109,8 +110,11 @@ def cpu_features() -> str:
 def use_compilation_cache(device: Any) -> None:
     """Keeps compiled programs between runs, apart for each jaxlib, device kind and CPU; off where it cannot write."""
     base = os.environ.get("SYNSIM_CACHE_DIR") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "synsim")
-    key = hashlib.sha256(f"{jaxlib.version.__version__} {device.device_kind} {cpu_features()}".encode()).hexdigest()[:16]
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "synsim"
+    )
+    key = hashlib.sha256(f"{jaxlib.version.__version__} {device.device_kind} {cpu_features()}".encode()).hexdigest()[
+        :16
+    ]
     folder = Path(base) / f"programs-{key}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -291,11 +295,11 @@ class _Saving:
             values = np.asarray(taken[take.path])
             ks = [steps - 1] if take.each_trial else list(take.held_by(piece.k, piece.length if not piece.n else steps))
             if piece.n:
-                values = values[:, :len(ks)].reshape(-1, *values.shape[2:]) if not take.each_trial else values
+                values = values[:, : len(ks)].reshape(-1, *values.shape[2:]) if not take.each_trial else values
                 trial = np.repeat(np.arange(piece.trial, piece.trial + piece.n), len(ks))
                 k = np.tile(ks, piece.n)
             else:
-                values = values[None] if take.each_trial else values[:len(ks)]
+                values = values[None] if take.each_trial else values[: len(ks)]
                 trial, k = np.full(len(ks), piece.trial), np.asarray(ks, np.int64)
             stamps = phase.first_step + trial * steps + k
             record = self.records[take.path]
@@ -342,8 +346,14 @@ def _joined(parts: list[Any]) -> Any:
     return type(parts[0])(**made)
 
 
-def simulate(it: RunPlan, sink: Sink, *, stop: Callable[[], bool] = lambda: False,
-             progress: Callable[[Progress], None] = lambda _: None, chunk: int | None = None) -> Outcome:
+def simulate(
+    it: RunPlan,
+    sink: Sink,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[Progress], None] = lambda _: None,
+    chunk: int | None = None,
+) -> Outcome:
     """Runs every phase and hands its records to `sink`.
 
     `chunk` fixes the length of a chunk in steps instead of measuring it; no number depends on it. Raises RunError
@@ -364,8 +374,13 @@ def simulate(it: RunPlan, sink: Sink, *, stop: Callable[[], bool] = lambda: Fals
             lengths[phase.name], rate = part.length, part.rate
             readouts[phase.name] = _readouts(phase, carry.state)
         saving.settle()
-        return Outcome(carry.state, readouts, time.perf_counter() - began,
-                       sum(program.compile_seconds for program in programs), lengths)
+        return Outcome(
+            carry.state,
+            readouts,
+            time.perf_counter() - began,
+            sum(program.compile_seconds for program in programs),
+            lengths,
+        )
     finally:
         saving.close()
 
@@ -373,8 +388,16 @@ def simulate(it: RunPlan, sink: Sink, *, stop: Callable[[], bool] = lambda: Fals
 class _Phase:
     """The loop over one phase: the next piece is under way on the device before the last one is looked at."""
 
-    def __init__(self, it: RunPlan, phase: PhasePlan, program: Programs, saving: _Saving, stop: Callable[[], bool],
-                 progress: Callable[[Progress], None], began: float):
+    def __init__(
+        self,
+        it: RunPlan,
+        phase: PhasePlan,
+        program: Programs,
+        saving: _Saving,
+        stop: Callable[[], bool],
+        progress: Callable[[Progress], None],
+        began: float,
+    ):
         self.it, self.phase, self.program, self.saving, self.stop = it, phase, program, saving, stop
         self.progress, self.began = progress, began
         self.rate = 0.0
@@ -442,9 +465,19 @@ class _Phase:
         self.saving.add(self.phase, piece, taken)
         phase, steps = self.phase, self.phase.graph.steps
         step = phase.first_step + piece.trial * steps + piece.k + piece.length
-        self.progress(Progress(
-            phase.name, step, self.it.steps, phase.first_trial + piece.trial + max(1, piece.n), self.it.trials,
-            time.perf_counter() - self.began, self.rate, step * phase.graph.dt, dict(self.saving.scalars)))
+        self.progress(
+            Progress(
+                phase.name,
+                step,
+                self.it.steps,
+                phase.first_trial + piece.trial + max(1, piece.n),
+                self.it.trials,
+                time.perf_counter() - self.began,
+                self.rate,
+                step * phase.graph.dt,
+                dict(self.saving.scalars),
+            )
+        )
 
     def _halt(self, trial: int, k: int) -> None:
         self.saving.settle()
@@ -458,10 +491,16 @@ def _one_trial(phase: PhasePlan, trial: int) -> dict[str, np.ndarray]:
 
 
 def _readouts(phase: PhasePlan, state: engine.State) -> dict[str, np.ndarray]:
-    called = {call.component for call in (*phase.graph.order.start, *phase.graph.order.step, *phase.graph.order.end)
-              if call.method == "advance"}
-    return {f"{name}.{compartment}": np.asarray(state[name][compartment])
-            for name, compartment, what in phase.graph.carried() if what.shown and name in called}
+    called = {
+        call.component
+        for call in (*phase.graph.order.start, *phase.graph.order.step, *phase.graph.order.end)
+        if call.method == "advance"
+    }
+    return {
+        f"{name}.{compartment}": np.asarray(state[name][compartment])
+        for name, compartment, what in phase.graph.carried()
+        if what.shown and name in called
+    }
 
 
 def described(one: Graph, state: engine.State, *, learned: bool = False) -> dict[str, dict[str, Any]]:
@@ -478,8 +517,7 @@ def described(one: Graph, state: engine.State, *, learned: bool = False) -> dict
 # ------------------------------------------------------------------------------------------------- non-finite values
 
 
-def _report_bad(it: RunPlan, phase: PhasePlan, program: Programs, saving: _Saving, piece: Piece,
-                carry: Carry) -> None:
+def _report_bad(it: RunPlan, phase: PhasePlan, program: Programs, saving: _Saving, piece: Piece, carry: Carry) -> None:
     """Walks through a piece again, a step at a time, saves what came before the bad number, and raises RunError."""
     steps = phase.graph.steps
     carry = carry._replace(bad=np.uint32(NEVER))
@@ -517,10 +555,12 @@ def _bad_words(phase: PhasePlan, at: Piece, before: engine.State, after: engine.
             unit = f" {what.unit}" if what.unit else ""
             span = f"; the step before it lay within {last.min():.6g} and {last.max():.6g}{unit}" if last.size else ""
             where = tuple(int(i) for i in np.argwhere(wrong)[0])
-            found.append(f"{name}.{compartment} has {wrong.sum():,} of {value.size:,} values that are not finite, the "
-                         f"first at {list(where)}{span}")
+            found.append(
+                f"{name}.{compartment} has {wrong.sum():,} of {value.size:,} values that are not finite, the "
+                f"first at {list(where)}{span}"
+            )
     step = phase.first_step + at.trial * one.steps + at.k
-    return (f"step {step:,} of the run (trial {phase.first_trial + at.trial}, step {at.k} of it, "
-            f"t = {at.k * one.dt:g} ms, dt = {one.dt:g} ms): " + "; ".join(found))
-
-
+    return (
+        f"step {step:,} of the run (trial {phase.first_trial + at.trial}, step {at.k} of it, "
+        f"t = {at.k * one.dt:g} ms, dt = {one.dt:g} ms): " + "; ".join(found)
+    )

@@ -25,10 +25,16 @@ def plan_document(it: RunPlan) -> dict[str, Any]:
         "precision": one.dtype,
         "components": {name: _component(one, name, spec.components[name].type) for name in one.names},
         "phases": [_phase(phase) for phase in it.phases],
-        "records": {record.path: {"form": record.layout.form, "shape": list(record.layout.shape),
-                                  "every": record.settings.every, "unit": record.layout.unit,
-                                  "phases": [it.phases[i].name for i, on in enumerate(record.phases) if on]}
-                    for record in it.records},
+        "records": {
+            record.path: {
+                "form": record.layout.form,
+                "shape": list(record.layout.shape),
+                "every": record.settings.every,
+                "unit": record.layout.unit,
+                "phases": [it.phases[i].name for i, on in enumerate(record.phases) if on],
+            }
+            for record in it.records
+        },
         "trials": it.trials,
         "steps": it.steps,
         "memory_bytes": it.estimate.memory,
@@ -42,18 +48,25 @@ def _component(one: Graph, name: str, type_name: str) -> dict[str, Any]:
     shown: dict[str, Any] = {"type": type_name, "sizes": {key: list(shape) for key, shape in part.sizes().items()}}
     if hasattr(part, "connectivity"):
         shown["parts"] = {role: getattr(part, role).type_name for role in ("connectivity", "dynamics", "rule")}
-    shown["compartments"] = {compartment: {"kind": what.kind, "shape": list(one.shape(name, compartment)),
-                                           "unit": what.unit} for compartment, what in part.compartments.items()}
+    shown["compartments"] = {
+        compartment: {"kind": what.kind, "shape": list(one.shape(name, compartment)), "unit": what.unit}
+        for compartment, what in part.compartments.items()
+    }
     return shown
 
 
 def _phase(phase: PhasePlan) -> dict[str, Any]:
     one = phase.graph
-    return {"name": phase.name, "trials": phase.trials, "steps_per_trial": one.steps, "rows": phase.rows,
-            "rows_dropped_each_epoch": phase.dropped,
-            "wires": {f"{component}.{inlet}": written(wire) for component, inlet, wire in one.wires},
-            "unwired": unwired(one),
-            "order": {when: [_called(call) for call in getattr(one.order, when)] for when in ("start", "step", "end")}}
+    return {
+        "name": phase.name,
+        "trials": phase.trials,
+        "steps_per_trial": one.steps,
+        "rows": phase.rows,
+        "rows_dropped_each_epoch": phase.dropped,
+        "wires": {f"{component}.{inlet}": written(wire) for component, inlet, wire in one.wires},
+        "unwired": unwired(one),
+        "order": {when: [_called(call) for call in getattr(one.order, when)] for when in ("start", "step", "end")},
+    }
 
 
 def _called(call: Call) -> str:
@@ -63,8 +76,9 @@ def _called(call: Call) -> str:
 def plan_lines(it: RunPlan) -> Iterator[str]:
     """The same for people to read."""
     about = plan_document(it)
-    yield (f"{about['name']}: seed {about['seed']}, dt {about['dt']:g} ms, batch {about['batch']}, "
-           f"{about['precision']}")
+    yield (
+        f"{about['name']}: seed {about['seed']}, dt {about['dt']:g} ms, batch {about['batch']}, {about['precision']}"
+    )
     yield ""
     yield "components"
     rows = []
@@ -76,9 +90,14 @@ def plan_lines(it: RunPlan) -> Iterator[str]:
     for phase in about["phases"]:
         yield ""
         epochs = f" over {phase['rows']:,} rows" if phase["rows"] else ""
-        yield (f"{phase['name']}: {phase['trials']:,} trials of {phase['steps_per_trial']:,} steps{epochs}"
-               + (f", {phase['rows_dropped_each_epoch']} rows dropped each epoch"
-                  if phase["rows_dropped_each_epoch"] else ""))
+        yield (
+            f"{phase['name']}: {phase['trials']:,} trials of {phase['steps_per_trial']:,} steps{epochs}"
+            + (
+                f", {phase['rows_dropped_each_epoch']} rows dropped each epoch"
+                if phase["rows_dropped_each_epoch"]
+                else ""
+            )
+        )
         for when, calls in phase["order"].items():
             words = ["reset all" if when == "start" and _resets_all(calls, about["components"]) else " ".join(calls)]
             yield from _wrapped(f"  {when:<6}", words[0] or "-")
@@ -89,18 +108,30 @@ def plan_lines(it: RunPlan) -> Iterator[str]:
     if about["records"]:
         yield ""
         yield "records"
-        yield from _table([
-            (path, record["form"], str(record["shape"]),
-             "once a trial" if record["every"] == "trial" else f"every {record['every']}", record["unit"])
-            for path, record in about["records"].items()])
+        yield from _table(
+            [
+                (
+                    path,
+                    record["form"],
+                    str(record["shape"]),
+                    "once a trial" if record["every"] == "trial" else f"every {record['every']}",
+                    record["unit"],
+                )
+                for path, record in about["records"].items()
+            ]
+        )
     yield ""
     largest = ", ".join(f"{path} {readable(size)}" for path, size in it.estimate.largest[:3])
-    yield (f"{about['trials']:,} trials, {about['steps']:,} steps, {about['steps'] * about['dt'] / 1e3:,.4g} s of "
-           "biological time")
+    yield (
+        f"{about['trials']:,} trials, {about['steps']:,} steps, {about['steps'] * about['dt'] / 1e3:,.4g} s of "
+        "biological time"
+    )
     yield f"memory about {readable(about['memory_bytes'])} (state {readable(it.estimate.state)}: {largest})"
     events = any(record["form"] == "events" for record in about["records"].values())
-    yield (f"file about {readable(about['file_bytes'])}"
-           + (" (spikes are guessed: one unit in fifty at each step)" if events else ""))
+    yield (
+        f"file about {readable(about['file_bytes'])}"
+        + (" (spikes are guessed: one unit in fifty at each step)" if events else "")
+    )
 
 
 def _resets_all(calls: Sequence[str], components: Mapping[str, Any]) -> bool:
@@ -114,8 +145,14 @@ def _table(rows: Sequence[Sequence[str]], indent: str = "  ") -> Iterator[str]:
 
 
 def _wrapped(head: str, text: str) -> Iterator[str]:
-    yield from textwrap.wrap(text, 118, initial_indent=head, subsequent_indent=" " * len(head),
-                             break_long_words=False, break_on_hyphens=False)
+    yield from textwrap.wrap(
+        text,
+        118,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------ a type
@@ -159,9 +196,12 @@ def card_lines(card: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _setting_words(setting: Mapping[str, Any]) -> str:
-    bits = [setting["doc"], f"[{setting['unit']}]" if setting["unit"] else "", f"({setting['values']}"
-            + _bounds(setting) + ")",
-            "required" if setting["required"] else f"default {_default(setting['default'])}"]
+    bits = [
+        setting["doc"],
+        f"[{setting['unit']}]" if setting["unit"] else "",
+        f"({setting['values']}" + _bounds(setting) + ")",
+        "required" if setting["required"] else f"default {_default(setting['default'])}",
+    ]
     if setting.get("also"):
         bits.append(f"also {', '.join(setting['also'])}")
     return " ".join(bit for bit in bits if bit)

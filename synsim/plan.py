@@ -68,7 +68,7 @@ class PhasePlan:
             epoch, place = divmod(trial, batches)
             if epoch not in orders:
                 orders[epoch] = self._order(epoch)
-            chosen[i] = orders[epoch][place * batch:(place + 1) * batch]
+            chosen[i] = orders[epoch][place * batch : (place + 1) * batch]
         return chosen
 
     def _order(self, epoch: int) -> np.ndarray:
@@ -84,11 +84,11 @@ class PhasePlan:
         for name, entry in self.entries.items():
             kind = np.int32 if entry.values.dtype.kind in "iu" else np.dtype(dtype)
             if "row" not in entry.axes:
-                made[name] = np.asarray(entry.values[:self.graph.steps], kind)
+                made[name] = np.asarray(entry.values[: self.graph.steps], kind)
                 continue
             values = entry.values[rows]
             if "step" in entry.axes:
-                values = np.moveaxis(values[:, :, :self.graph.steps], 2, 1)
+                values = np.moveaxis(values[:, :, : self.graph.steps], 2, 1)
             made[name] = np.asarray(values, kind)
         return made
 
@@ -154,8 +154,12 @@ def plan(spec: Spec) -> RunPlan:
     if faults:
         raise ConfigError(faults)
     if sum(p.steps for p in phases) >= engine.NEVER:
-        raise ConfigError(Fault(f"the run has {sum(p.steps for p in phases):,} steps; the most is "
-                                f"{engine.NEVER - 1:,}", ("run", "steps")))
+        raise ConfigError(
+            Fault(
+                f"the run has {sum(p.steps for p in phases):,} steps; the most is {engine.NEVER - 1:,}",
+                ("run", "steps"),
+            )
+        )
     layout = _layout(spec, phases, made)
     estimate = _estimate(phases, made, layout)
     _refuse_too_large(estimate)
@@ -168,14 +172,21 @@ def _refuse_too_large(estimate: Estimate) -> None:
         return
     path, size = estimate.largest[0]
     if estimate.records > 5 * size:
-        words = (f"the records that are held at once take {preflight.readable(estimate.records)}; record less: a "
-                 "larger every, an index, or reduce")
+        words = (
+            f"the records that are held at once take {preflight.readable(estimate.records)}; record less: a "
+            "larger every, an index, or reduce"
+        )
         where: tuple = ("record",)
     else:
         words = f"{path} alone takes {preflight.readable(size)}; use fewer units or a smaller batch"
         where = ("components", path.split(".")[0])
-    raise MissingInput(Fault(f"the run needs about {preflight.readable(estimate.memory)} of memory and "
-                             f"{preflight.readable(there)} are available: {words}", where))
+    raise MissingInput(
+        Fault(
+            f"the run needs about {preflight.readable(estimate.memory)} of memory and "
+            f"{preflight.readable(there)} are available: {words}",
+            where,
+        )
+    )
 
 
 class _Loaded:
@@ -236,13 +247,21 @@ class _Loaded:
 
 
 def _source(entry: Entry) -> Source:
-    inner = tuple(size for axis, size in zip(entry.axes, entry.values.shape, strict=True)
-                  if axis not in ("row", "step"))
+    inner = tuple(
+        size for axis, size in zip(entry.axes, entry.values.shape, strict=True) if axis not in ("row", "step")
+    )
     return Source(entry.axes, inner, entry.values.dtype.kind in "iu")
 
 
-def _phase(spec: Spec, phase: Phase | None, index: int, one: Graph, made: tuple[Record, ...], loaded: _Loaded,
-           before: list[PhasePlan]) -> PhasePlan:
+def _phase(
+    spec: Spec,
+    phase: Phase | None,
+    index: int,
+    one: Graph,
+    made: tuple[Record, ...],
+    loaded: _Loaded,
+    before: list[PhasePlan],
+) -> PhasePlan:
     entries = loaded.entries(index if spec.phases else None)
     if loaded.faults:
         raise loaded.error()
@@ -252,8 +271,13 @@ def _phase(spec: Spec, phase: Phase | None, index: int, one: Graph, made: tuple[
     faults = []
     for name, entry in wired.items():
         if _source(entry) != one.source(name):
-            faults.append(Fault(f"{name} has shape {list(_source(entry).shape)} in this phase and "
-                                f"{list(one.source(name).shape)} before: phases share their components", place))
+            faults.append(
+                Fault(
+                    f"{name} has shape {list(_source(entry).shape)} in this phase and "
+                    f"{list(one.source(name).shape)} before: phases share their components",
+                    place,
+                )
+            )
         if "step" in entry.axes:
             frames = entry.values.shape[entry.axes.index("step")]
             if frames < one.steps:
@@ -261,17 +285,18 @@ def _phase(spec: Spec, phase: Phase | None, index: int, one: Graph, made: tuple[
     rows = {name: len(entry.values) for name, entry in wired.items() if "row" in entry.axes}
     if len(set(rows.values())) > 1:
         said = ", ".join(f"{name} has {n:,}" for name, n in rows.items())
-        faults.append(Fault(f"data that are wired must have equal numbers of rows: {said}",
-                            ("data", sorted(rows)[-1])))
+        faults.append(Fault(f"data that are wired must have equal numbers of rows: {said}", ("data", sorted(rows)[-1])))
     labels = {name: entries[name] for name in records.trial_entries(spec) if name in entries}
     n_rows = next(iter(rows.values()), 0)
     for name, entry in labels.items():
         if "row" not in entry.axes or "step" in entry.axes:
-            faults.append(Fault(f"{name} cannot stand in the trial table: it has no rows, or frames",
-                                ("record", name)))
+            faults.append(Fault(f"{name} cannot stand in the trial table: it has no rows, or frames", ("record", name)))
         elif n_rows and len(entry.values) != n_rows:
-            faults.append(Fault(f"{name} has {len(entry.values):,} rows and the data that drive trials {n_rows:,}",
-                                ("record", name)))
+            faults.append(
+                Fault(
+                    f"{name} has {len(entry.values):,} rows and the data that drive trials {n_rows:,}", ("record", name)
+                )
+            )
     if labels and not n_rows:
         faults.append(Fault("no data with rows are wired, so trials have no labels", ("record", next(iter(labels)))))
     if faults:
@@ -281,8 +306,21 @@ def _phase(spec: Spec, phase: Phase | None, index: int, one: Graph, made: tuple[
     first_trial = sum(p.trials for p in before)
     first_step = sum(p.steps for p in before)
     shuffle = spec.run.shuffle if phase is None or phase.shuffle is None else phase.shuffle
-    return PhasePlan(index, phase.name if phase is not None else "run", one, takes, wired, labels, trials, n_rows,
-                     dropped, shuffle, spec.seed, first_trial, first_step)
+    return PhasePlan(
+        index,
+        phase.name if phase is not None else "run",
+        one,
+        takes,
+        wired,
+        labels,
+        trials,
+        n_rows,
+        dropped,
+        shuffle,
+        spec.seed,
+        first_trial,
+        first_step,
+    )
 
 
 def _count_trials(spec: Spec, phase: Phase | None, place: tuple, rows: int, batch: int) -> tuple[int, int]:
@@ -299,9 +337,13 @@ def _count_trials(spec: Spec, phase: Phase | None, place: tuple, rows: int, batc
     whole = trials is not None and trials <= rows // batch  # never meets the rest
     if dropped and not whole and run.partial == "refuse":
         fits = [n for n in range(1, rows + 1) if rows % n == 0 and n <= max(64, 2 * batch)]
-        raise ConfigError(Fault(
-            f"{rows:,} rows do not divide into batches of {batch}: {dropped} are left over; batches that fit: "
-            f"{', '.join(map(str, fits))}; or write partial: drop", ("run", "batch")))
+        raise ConfigError(
+            Fault(
+                f"{rows:,} rows do not divide into batches of {batch}: {dropped} are left over; batches that fit: "
+                f"{', '.join(map(str, fits))}; or write partial: drop",
+                ("run", "batch"),
+            )
+        )
     del place
     return (trials if trials is not None else (epochs or 1) * (rows // batch)), 0 if whole else dropped
 
@@ -315,9 +357,17 @@ def _layout(spec: Spec, phases: list[PhasePlan], made: tuple[Record, ...]) -> La
     attrs: dict[str, Any] = {"title": spec.name, "seed": spec.seed, "precision": spec.run.precision}
     if any(phase.dropped for phase in phases):
         attrs["rows_dropped_each_epoch"] = [phase.dropped for phase in phases]
-    return Layout(name=spec.name, records=tuple(r.layout for r in made if any(r.phases)), attrs=attrs,
-                  config_text=spec.text, config_resolved=json.dumps(spec.resolved(), indent=1), dt=spec.run.dt,
-                  batch=spec.run.batch, labels=tuple(labels), phases=tuple(phase.name for phase in phases))
+    return Layout(
+        name=spec.name,
+        records=tuple(r.layout for r in made if any(r.phases)),
+        attrs=attrs,
+        config_text=spec.text,
+        config_resolved=json.dumps(spec.resolved(), indent=1),
+        dt=spec.run.dt,
+        batch=spec.run.batch,
+        labels=tuple(labels),
+        phases=tuple(phase.name for phase in phases),
+    )
 
 
 def state_bytes(one: Graph) -> Iterator[tuple[str, int]]:
@@ -330,8 +380,9 @@ def _estimate(phases: list[PhasePlan], made: tuple[Record, ...], layout: Layout)
     one = phases[0].graph
     sizes = sorted(state_bytes(one), key=lambda item: -item[1])
     state = sum(size for _, size in sizes)
-    held = {id(e.values): e.values.nbytes for phase in phases for e in (*phase.entries.values(),
-                                                                        *phase.labels.values())}
+    held = {
+        id(e.values): e.values.nbytes for phase in phases for e in (*phase.entries.values(), *phase.labels.values())
+    }
     leaves = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(one.parts))
     expected: dict[str, int] = {}
     row = 0

@@ -69,12 +69,14 @@ def available_disk(folder: Path) -> int:
     return room.f_bavail * room.f_frsize
 
 
-def too_large(what: str, shape: tuple[int, ...], dtype: str, needed: int, available: int, advice: str,
-              path: tuple) -> MissingInput:
+def too_large(
+    what: str, shape: tuple[int, ...], dtype: str, needed: int, available: int, advice: str, path: tuple
+) -> MissingInput:
     """The refusal of one array: what it would need, what there is, what to do."""
     size = " x ".join(f"{n:,}" for n in shape) or "1"
-    return MissingInput(Fault(f"{what}: {size} {dtype} = {readable(needed)}; {readable(available)} are available; "
-                              f"{advice}", path))
+    return MissingInput(
+        Fault(f"{what}: {size} {dtype} = {readable(needed)}; {readable(available)} are available; {advice}", path)
+    )
 
 
 def readable(size: float) -> str:

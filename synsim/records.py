@@ -103,8 +103,18 @@ class Record:
         if not self.phases[phase]:
             return None
         stop = steps if self.stop is None else min(self.stop, steps)
-        return Take(self.path, self.settings.every == "trial", self.first, self.every, stop, self.index,
-                    self.settings.reduce, self.packed, self.batch, self.inlet)
+        return Take(
+            self.path,
+            self.settings.every == "trial",
+            self.first,
+            self.every,
+            stop,
+            self.index,
+            self.settings.reduce,
+            self.packed,
+            self.batch,
+            self.inlet,
+        )
 
     @property
     def row_bytes(self) -> int:
@@ -175,8 +185,9 @@ def _record(spec: Spec, graphs: Sequence[Graph], path: str, settings: RecordSett
     if settings.as_ == "events" and not packed:
         raise ConfigError(Fault(f"{path} cannot be recorded as events: only spikes, which are 0 or 1, can", place))
     if settings.as_ == "events" and settings.every == "trial":
-        raise ConfigError(Fault(f"{path}: events are taken at steps; write `every` as a number or leave it out",
-                                (*place, "every")))
+        raise ConfigError(
+            Fault(f"{path}: events are taken at steps; write `every` as a number or leave it out", (*place, "every"))
+        )
     rows = (graph.batch,) if what.batch else ()
     axes = tuple(zip(names, coordinates, strict=True))
     if rows and graph.batch > 1:
@@ -186,35 +197,70 @@ def _record(spec: Spec, graphs: Sequence[Graph], path: str, settings: RecordSett
     first, stop = 0, None
     if settings.window is not None:
         if settings.every == "trial":
-            raise ConfigError(Fault(f"{path}: a window is for records taken at steps, not once a trial",
-                                    (*place, "window")))
+            raise ConfigError(
+                Fault(f"{path}: a window is for records taken at steps, not once a trial", (*place, "window"))
+            )
         first, stop = _window(settings.window, every, graph.dt)
         longest = max(g.steps for g in graphs)
         if first >= min(stop, longest):
-            raise ConfigError(Fault(f"the window of {path} holds no step of a trial, which lasts "
-                                    f"{longest * graph.dt:g} ms", (*place, "window")))
-    phases = tuple(settings.on if not spec.phases else spec.phases[i].record.get(path, settings.on)
-                   for i in range(len(graphs)))
-    called = [any(c.component == component and c.method == "advance" for c in (*g.order.start, *g.order.step,
-                                                                              *g.order.end)) for g in graphs]
+            raise ConfigError(
+                Fault(
+                    f"the window of {path} holds no step of a trial, which lasts {longest * graph.dt:g} ms",
+                    (*place, "window"),
+                )
+            )
+    phases = tuple(
+        settings.on if not spec.phases else spec.phases[i].record.get(path, settings.on) for i in range(len(graphs))
+    )
+    called = [
+        any(c.component == component and c.method == "advance" for c in (*g.order.start, *g.order.step, *g.order.end))
+        for g in graphs
+    ]
     if what.kind == "inlet" and not any(called):
-        raise ConfigError(Fault(f"{path} is what {component} reads when it advances, and the schedule never "
-                                "advances it", place))
+        raise ConfigError(
+            Fault(f"{path} is what {component} reads when it advances, and the schedule never advances it", place)
+        )
     dtype = "float32" if graph.dtype == "float32" else "float64"
     form = "record"
     if settings.as_ == "events":
         form = "events"
-    elif (settings.every != "trial" and graph.batch == 1 and what.batch and [n for n, _ in axes] == ["unit"]
-          and dtype == "float32" and _even(graphs, phases, every, settings)):
+    elif (
+        settings.every != "trial"
+        and graph.batch == 1
+        and what.batch
+        and [n for n, _ in axes] == ["unit"]
+        and dtype == "float32"
+        and _even(graphs, phases, every, settings)
+    ):
         form = "report"
     layout = RecordLayout(
-        component=component, compartment=compartment, form=form,
-        shape=tuple(len(c) for _, c in axes), axes=axes, unit=what.unit, dtype=dtype,
+        component=component,
+        compartment=compartment,
+        form=form,
+        shape=tuple(len(c) for _, c in axes),
+        axes=axes,
+        unit=what.unit,
+        dtype=dtype,
         doc=what.doc if settings.reduce is None else f"{what.doc.rstrip('.')} ({settings.reduce}).",
         attrs={} if settings.reduce is None else {"reduce": settings.reduce},
-        interval=None if settings.every == "trial" else every * graph.dt, batch=graph.batch if what.batch else 1)
-    return Record(path, settings, layout, (*rows, *inner), packed, what.batch, what.kind == "inlet", index,
-                  node_ids.ravel(), first, every, stop, phases)
+        interval=None if settings.every == "trial" else every * graph.dt,
+        batch=graph.batch if what.batch else 1,
+    )
+    return Record(
+        path,
+        settings,
+        layout,
+        (*rows, *inner),
+        packed,
+        what.batch,
+        what.kind == "inlet",
+        index,
+        node_ids.ravel(),
+        first,
+        every,
+        stop,
+        phases,
+    )
 
 
 def _even(graphs: Sequence[Graph], phases: Sequence[bool], every: int, settings: RecordSettings) -> bool:
@@ -234,12 +280,12 @@ def _indices(index: Any, size: int, path: str, place: tuple) -> tuple[int, ...]:
     if isinstance(index, str):
         first, last, step = (int(number) if number else None for number in (*index.split(":"), "")[:3])
         if last is not None and last > size:
-            raise ConfigError(Fault(f"index {index!r} of {path} passes its end: the last axis has {size}",
-                                    (*place, "index")))
+            raise ConfigError(
+                Fault(f"index {index!r} of {path} passes its end: the last axis has {size}", (*place, "index"))
+            )
         chosen = range(size)[first:last:step]
     else:
         chosen = [index] if isinstance(index, int) else list(index)
     if not len(chosen) or any(not 0 <= i < size for i in chosen):
         raise ConfigError(Fault(f"index {index!r} of {path} is empty or outside 0 to {size - 1}", (*place, "index")))
     return tuple(chosen)
-

@@ -173,9 +173,14 @@ def _events(run: Run, spikes: Spikes) -> dict[str, Any]:
         "to": float(spikes.timestamps[-1]) if count else None,
         "recorded": recorded,
         "rate": count / (trains * recorded / 1000) if trains and recorded else None,
-        "sparkline": {"blocks": blocks(bins.astype(float)) if count else GAP * COLUMNS, "low": int(bins.min()),
-                      "high": int(bins.max()), "per_column": end / COLUMNS, "of": "ms, spikes in each"},
-    }  # fmt: skip
+        "sparkline": {
+            "blocks": blocks(bins.astype(float)) if count else GAP * COLUMNS,
+            "low": int(bins.min()),
+            "high": int(bins.max()),
+            "per_column": end / COLUMNS,
+            "of": "ms, spikes in each",
+        },
+    }
 
 
 def _recorded(run: Run, spikes: Spikes) -> float:
@@ -294,8 +299,9 @@ def _record_lines(each: Mapping[str, Any]) -> list[str]:
         return [*told, "no rows yet"]
     told.append(f"{_range(each)}; last {_values(each['last'], each['unit'])}")
     spark = each["sparkline"]
-    told.append(f"{spark['blocks']}  {_span(spark, each['unit'])}, mean of {_per(spark)}, "
-                f"{each['from']:g} to {each['to']:g} ms")  # fmt: skip
+    told.append(
+        f"{spark['blocks']}  {_span(spark, each['unit'])}, mean of {_per(spark)}, {each['from']:g} to {each['to']:g} ms"
+    )
     return told
 
 

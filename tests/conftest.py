@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+# compiled programs of tests stay with the tests
+os.environ.setdefault("SYNSIM_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "programs"))
 
 
 def choose(quick: Any, ci: Any = None, full: Any = None) -> Any:

@@ -20,11 +20,30 @@ def test_types_are_sorted_and_read_only():
 
 def test_every_component_of_the_package_is_found():
     types = catalogue.types()
-    for name in ("LIFCell", "RateCell", "GaussianErrorCell", "PoissonCell", "BernoulliCell", "VarTrace",
-                 "ConstantSource", "PulseSource", "ClassVote", "Agreement", "Overlap", "Synapse"):  # fmt: skip
+    for name in (
+        "LIFCell",
+        "RateCell",
+        "GaussianErrorCell",
+        "PoissonCell",
+        "BernoulliCell",
+        "VarTrace",
+        "ConstantSource",
+        "PulseSource",
+        "ClassVote",
+        "Agreement",
+        "Overlap",
+        "Synapse",
+    ):
         assert types[name].type_name == name and issubclass(types[name], Component)
-    for name in ("DenseSynapse", "StaticSynapse", "HebbianSynapse", "TraceSTDPSynapse", "ConvSynapse",
-                 "HebbianConvSynapse", "TraceSTDPConvSynapse"):  # fmt: skip
+    for name in (
+        "DenseSynapse",
+        "StaticSynapse",
+        "HebbianSynapse",
+        "TraceSTDPSynapse",
+        "ConvSynapse",
+        "HebbianConvSynapse",
+        "TraceSTDPConvSynapse",
+    ):
         assert types[name].connectivity in catalogue.parts("connectivity")
 
 
@@ -73,7 +92,10 @@ def test_a_scan_finds_concrete_classes_where_they_are_defined(package):
     package("c.py", CELL.format(name="Other", more=', type_name="named"') + "number = 3\n")
     found = catalogue.scan("toy_models", Component)
     assert {name: each.__module__ for name, each in found.items()} == {
-        "Alpha": "toy_models.deep.a", "Zeta": "toy_models.b", "named": "toy_models.c"}  # fmt: skip
+        "Alpha": "toy_models.deep.a",
+        "Zeta": "toy_models.b",
+        "named": "toy_models.c",
+    }
     assert list(found) == sorted(found)
     assert catalogue.scan("toy_models", Declaration) == found
     assert catalogue.scan("toy_models", Component) is not found

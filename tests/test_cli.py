@@ -42,8 +42,15 @@ record: {r.z: {}}
 
 
 def synsim_command(*words, cwd, text=None, **rest):
-    return subprocess.run([sys.executable, "-m", "synsim", *words], capture_output=True, text=True, cwd=cwd, input=text,
-                          timeout=120, **rest)
+    return subprocess.run(
+        [sys.executable, "-m", "synsim", *words],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        input=text,
+        timeout=120,
+        **rest,
+    )
 
 
 @pytest.fixture
@@ -55,8 +62,13 @@ def config(tmp_path):
 
 def start(tmp_path, text, *words):
     (tmp_path / "config.yaml").write_text(text)
-    process = subprocess.Popen([sys.executable, "-m", "synsim", "run", "config.yaml", *words], cwd=tmp_path,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "synsim", "run", "config.yaml", *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     segments, since = tmp_path / "runs" / "long" / "seg", time.monotonic()
     while len(list(segments.glob("seg-*.h5"))) < 2:
         assert process.poll() is None, process.communicate()[1]
@@ -73,7 +85,11 @@ def test_a_run_says_where_its_file_is_and_how_long_it_took(config, tmp_path):
     assert re.search(r"^took [\d.]+ s, of which compiling [\d.]+ s$", done.stderr, re.M)
     assert "\x1b" not in done.stderr, "control codes in a pipe"
     assert sorted(path.name for path in (tmp_path / "runs" / "small").iterdir()) == [
-        "config.yaml", "lock", "small.h5", "status.json"]
+        "config.yaml",
+        "lock",
+        "small.h5",
+        "status.json",
+    ]
     with synsim.open(tmp_path / "runs" / "small") as left:
         assert left.state == "done" and left.config_text == SMALL
         assert len(left.spikes("z.s").timestamps) > 10
@@ -93,8 +109,24 @@ def test_nothing_is_overwritten_without_being_asked(config, tmp_path):
 
 
 def test_options_and_standard_input(config, tmp_path):
-    words = ["run", "-", "--set", "z.tau_m=30", "--set", "run.trials=2", "--seed", "5", "--precision", "float64",
-             "--device", "cpu", "--name", "other", "--out", "elsewhere"]
+    words = [
+        "run",
+        "-",
+        "--set",
+        "z.tau_m=30",
+        "--set",
+        "run.trials=2",
+        "--seed",
+        "5",
+        "--precision",
+        "float64",
+        "--device",
+        "cpu",
+        "--name",
+        "other",
+        "--out",
+        "elsewhere",
+    ]
     done = synsim_command(*words, cwd=tmp_path, text=SMALL)
     assert done.returncode == 0, done.stderr
     with synsim.open(tmp_path / "elsewhere" / "other" / "other.h5") as left:
@@ -105,20 +137,23 @@ def test_options_and_standard_input(config, tmp_path):
         assert left["z.v"].data.shape == (80, 6)
 
 
-@pytest.mark.parametrize(("words", "code", "said"), [
-    (["run", "absent.yaml"], 2, "absent.yaml cannot be read: No such file or directory"),
-    (["run", "small.yaml", "--set", "z.tau_m=-1"], 2, "--set z.tau_m=-1:1:9: error: "),
-    (["run", "small.yaml", "--set", "z.tau=1"], 2, "Did you mean 'tau_m'?"),
-    (["run", "small.yaml", "--device", "tpu"], 2, "there is no device tpu on this machine; there is cpu:0"),
-    (["run", "small.yaml", "--precision", "float16"], 2, "--precision float16:1:13: error: "),
-    (["run", "small.yaml", "--name", "../up"], 2, "--name ../up:1:8: error: "),
-    (["check", "small.yaml", "absent.yaml"], 2, "absent.yaml cannot be read"),
-    (["components", "LIFCel"], 2, "there is no component type 'LIFCel'. Did you mean 'LIFCell'?"),
-    (["inspect", "nowhere"], 66, "nowhere: no such file or directory"),
-    (["inspect", "small.yaml"], 74, "small.yaml"),
-    (["run", "small.yaml", "--set", "z.n_units=200000000000"], 66, "are available"),
-    (["rnu"], 2, "Did you mean 'run'?"),
-])
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["run", "absent.yaml"], 2, "absent.yaml cannot be read: No such file or directory"),
+        (["run", "small.yaml", "--set", "z.tau_m=-1"], 2, "--set z.tau_m=-1:1:9: error: "),
+        (["run", "small.yaml", "--set", "z.tau=1"], 2, "Did you mean 'tau_m'?"),
+        (["run", "small.yaml", "--device", "tpu"], 2, "there is no device tpu on this machine; there is cpu:0"),
+        (["run", "small.yaml", "--precision", "float16"], 2, "--precision float16:1:13: error: "),
+        (["run", "small.yaml", "--name", "../up"], 2, "--name ../up:1:8: error: "),
+        (["check", "small.yaml", "absent.yaml"], 2, "absent.yaml cannot be read"),
+        (["components", "LIFCel"], 2, "there is no component type 'LIFCel'. Did you mean 'LIFCell'?"),
+        (["inspect", "nowhere"], 66, "nowhere: no such file or directory"),
+        (["inspect", "small.yaml"], 74, "small.yaml"),
+        (["run", "small.yaml", "--set", "z.n_units=200000000000"], 66, "are available"),
+        (["rnu"], 2, "Did you mean 'run'?"),
+    ],
+)
 def test_what_goes_wrong_is_one_line_and_an_exit_code(config, tmp_path, words, code, said):
     done = synsim_command(*words, cwd=tmp_path)
     assert done.returncode == code, done.stderr
@@ -208,8 +243,12 @@ def test_python_api(config, tmp_path):
         assert left.config["components"]["z"]["tau_m"] == 15.0
         assert steps[-1] == 200
     assert synsim.check(config).steps == 200
-    given = {"run": {"steps": 10}, "components": {"r": {"type": "RateCell", "n_units": 2, "tau_m": 5.0}},
-             "wires": {"r.j": 1.0}, "record": {"r.z": {}}}
+    given = {
+        "run": {"steps": 10},
+        "components": {"r": {"type": "RateCell", "n_units": 2, "tau_m": 5.0}},
+        "wires": {"r.j": 1.0},
+        "record": {"r.z": {}},
+    }
     with synsim.run(given, out=tmp_path / "api", name="dict") as left:
         closed = np.cumsum(0.2 * np.ones(10))
         np.testing.assert_allclose(left["r.z"].data[:, 0], closed, rtol=1e-6)
@@ -245,7 +284,12 @@ def test_versions(tmp_path):
 def test_a_full_disk_is_exit_74(tmp_path):
     """A limit on the size of files stands for a disk that is full."""
     (tmp_path / "config.yaml").write_text(LONG.replace("z.s: {as: events}", "z.v: {}"))
-    done = subprocess.run(["bash", "-c", f"ulimit -f 300; exec {sys.executable} -m synsim run config.yaml"],
-                          capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -f 300; exec {sys.executable} -m synsim run config.yaml"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=120,
+    )
     assert done.returncode in (66, 74), done.stderr
     assert "Traceback" not in done.stderr

@@ -112,8 +112,7 @@ def test_a_config_as_a_spec():
     assert (spec.name, spec.seed, spec.run.dt, spec.run.steps, spec.run.batch) == ("digits-net", 7, 0.5, 20, 2)
     assert spec.run.trials is None and spec.run.epochs == 1 and spec.run.partial == "refuse"
     assert list(spec.components) == ["x", "W", "z"]
-    assert spec.components["W"].settings == {
-        "A_plus": 0.01, "A_minus": 1e-4, "resist_scale": 2.0, "weight_init": 0.3}  # fmt: skip
+    assert spec.components["W"].settings == {"A_plus": 0.01, "A_minus": 1e-4, "resist_scale": 2.0, "weight_init": 0.3}
     assert spec.components["z"].settings == {"n_units": 5, "tau_m": [10.0, 11.0, 12.0, 13.0, 14.0]}
     assert spec.data["images"].settings == {"part": "images", "rows": "0:10", "scale": 0.0625}
     assert spec.wires == {
@@ -217,8 +216,7 @@ def test_read_from_a_file_with_its_directory(tmp_path):
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    for path, why in ((tmp_path / "no.yaml", "No such file"), (tmp_path, "not a regular file"),
-                      ("bad\0name", "null")):  # fmt: skip
+    for path, why in ((tmp_path / "no.yaml", "No such file"), (tmp_path, "not a regular file"), ("bad\0name", "null")):
         with pytest.raises(ConfigError, match=why) as caught:
             load(path)
         assert caught.value.exit_code == 2
@@ -280,8 +278,15 @@ def test_a_path_has_a_place(path, at_key, text):
 
 def test_faults_found_later_are_shown_in_the_order_of_the_text():
     spec = spec_of(NETWORK, "z.v_rest=-70")
-    error = ConfigError([Fault("b", ("wires", "z.j")), Fault("a", ("run", "dt")), Fault("a", ("run", "dt")),
-                         Fault("c", ("components", "z", "v_rest")), Fault("d")])  # fmt: skip
+    error = ConfigError(
+        [
+            Fault("b", ("wires", "z.j")),
+            Fault("a", ("run", "dt")),
+            Fault("a", ("run", "dt")),
+            Fault("c", ("components", "z", "v_rest")),
+            Fault("d"),
+        ]
+    )
     assert spec.render(error) == [
         "net.yaml:1:1: error: d",
         "net.yaml:4:11: error: a",
@@ -300,12 +305,27 @@ def test_what_a_config_says_cannot_act_on_a_terminal():
 
 def test_overrides_win_over_the_text():
     spec = spec_of(
-        NETWORK, "z.tau_m=20", "components.z.v_rest=-70.5", "run.steps=10", "let.hid=50", "seed=3",
-        "data.images.scale=1", "W.weight_init={type: gaussian, std: 1e-3}", "record.z.v.every=2",
-        "record.labels.on=false", "W.resist_scale=4", "phases.test.set.W.resist_scale=5",
-        "wires.z.j=2 * W.outputs", "initial.z.v=-60", "phases.test.trials=9", "phases.0.epochs=1",
-        "phases.test.set.z.tau_theta=5", "schedule.end=[]", "name=other", "z.one_spike=true",
-    )  # fmt: skip
+        NETWORK,
+        "z.tau_m=20",
+        "components.z.v_rest=-70.5",
+        "run.steps=10",
+        "let.hid=50",
+        "seed=3",
+        "data.images.scale=1",
+        "W.weight_init={type: gaussian, std: 1e-3}",
+        "record.z.v.every=2",
+        "record.labels.on=false",
+        "W.resist_scale=4",
+        "phases.test.set.W.resist_scale=5",
+        "wires.z.j=2 * W.outputs",
+        "initial.z.v=-60",
+        "phases.test.trials=9",
+        "phases.0.epochs=1",
+        "phases.test.set.z.tau_theta=5",
+        "schedule.end=[]",
+        "name=other",
+        "z.one_spike=true",
+    )
     z = spec.components["z"].settings
     assert z == {"n_units": 50, "tau_m": 20.0, "v_rest": -70.5, "one_spike": True}
     assert (spec.run.steps, spec.seed, spec.name) == (10, 3, "other")
@@ -409,7 +429,7 @@ HOSTILE = {
     "one long key": "run: {" + "x" * 900_000 + ": 1}\ncomponents: {z: {type: q}}",
     "a long wire": "run: {steps: 1}\ncomponents: {z: {type: LIFCell}}\nwires: {z.j: " + "1+" * 200_000 + "1}",
     "a deep wire": "run: {steps: 1}\ncomponents: {z: {type: LIFCell}}\nwires: {z.j: " + "(" * 400_000 + "}",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -422,9 +442,37 @@ def test_hostile_text_is_refused_quickly(name):
 
 def test_mutated_configs_are_right_or_refused_with_a_place():
     rng = random.Random(0)
-    pieces = ["null", "[]", "{}", "-1", "1e-3", "x", ".nan", "true", "'a b'", "[1, [2]]", "{a: 1}", "{type: uniform}",
-              "${hid}", "z.v", "0:1", "${", "*a", "&a 1", "!!int 3", "9" * 30, ": ", "- ", "\n", "\t", "#", "]", "}",
-              "W.outputs + ", "reset"]  # fmt: skip
+    pieces = [
+        "null",
+        "[]",
+        "{}",
+        "-1",
+        "1e-3",
+        "x",
+        ".nan",
+        "true",
+        "'a b'",
+        "[1, [2]]",
+        "{a: 1}",
+        "{type: uniform}",
+        "${hid}",
+        "z.v",
+        "0:1",
+        "${",
+        "*a",
+        "&a 1",
+        "!!int 3",
+        "9" * 30,
+        ": ",
+        "- ",
+        "\n",
+        "\t",
+        "#",
+        "]",
+        "}",
+        "W.outputs + ",
+        "reset",
+    ]
     words = re.compile(r"[A-Za-z0-9_.\"$:{}\[\]-]+")
     refused = 0
     for _ in range(400):
@@ -478,9 +526,24 @@ def test_an_expression_is_read_and_written(text, tree):
 
 @pytest.mark.parametrize(
     ("text", "at"),
-    [("", 0), ("a b", 2), ("a +", 3), ("(a", 2), ("a)", 1), ("a / 2", 2), ("+a", 0), ("2x", 0), ("a ** 2", 3),
-     ("a % b", 2), ("__import__('os')", 0), ("a" + " + a" * 300, 1024), ("(" * 40, 33), ("1e999", 0), ("a, b", 1)],
-)  # fmt: skip
+    [
+        ("", 0),
+        ("a b", 2),
+        ("a +", 3),
+        ("(a", 2),
+        ("a)", 1),
+        ("a / 2", 2),
+        ("+a", 0),
+        ("2x", 0),
+        ("a ** 2", 3),
+        ("a % b", 2),
+        ("__import__('os')", 0),
+        ("a" + " + a" * 300, 1024),
+        ("(" * 40, 33),
+        ("1e999", 0),
+        ("a, b", 1),
+    ],
+)
 def test_an_expression_that_cannot_be_read_says_where(text, at):
     with pytest.raises(BadExpression) as caught:
         parse(text)
@@ -490,4 +553,7 @@ def test_an_expression_that_cannot_be_read_says_where(text, at):
 def test_names_in_an_expression_know_where_they_stand():
     _, sources = parse("W.outputs - 0.5 * (components.Wi.outputs + digits)")
     assert [(source.text, source.at) for source in sources] == [
-        ("W.outputs", 0), ("components.Wi.outputs", 19), ("digits", 43)]  # fmt: skip
+        ("W.outputs", 0),
+        ("components.Wi.outputs", 19),
+        ("digits", 43),
+    ]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import choose
 
 import synsim
-from conftest import choose
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 

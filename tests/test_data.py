@@ -179,8 +179,17 @@ def save(path: Path, values: np.ndarray, **rest: Any) -> str:
     return path.name
 
 
-@pytest.mark.parametrize(("name", "key"), [("a.npy", None), ("a.npz", None), ("a.npz", "values"), ("a.csv", None),
-                                           ("a.h5", "a/values"), ("a.h5", "/b/values")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("a.npy", None),
+        ("a.npz", None),
+        ("a.npz", "values"),
+        ("a.csv", None),
+        ("a.h5", "a/values"),
+        ("a.h5", "/b/values"),
+    ],
+)
 @pytest.mark.parametrize("dtype", ["f4", "f8", ">f8", "i2", "u1", "?"])
 def test_every_kind_of_file(tmp_path: Path, name: str, key: str | None, dtype: str) -> None:
     values = (VALUES * 8).astype(dtype) if dtype != ">f8" else VALUES.astype(dtype)
@@ -424,6 +433,7 @@ def test_reading_data_needs_no_device() -> None:
         "import jax._src.xla_bridge as bridge\nassert not bridge._backends, bridge._backends\nprint(entry.values.shape)"
     )
     root = str(Path(data.__file__).parents[1])
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": root})  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": root}
+    )
     assert done.returncode == 0 and done.stdout.strip() == "(1797, 64)", done.stderr

@@ -51,7 +51,13 @@ def refused(name: str, value) -> list[tuple[tuple, str]]:
 def test_a_setting_says_what_the_declaration_said():
     tau, size = TOY["tau"], TOY["size"]
     assert (tau.doc, tau.unit, tau.role, tau.default, tau.per, dict(tau.bounds)) == (
-        "A time.", "ms", "param", 1.0, "unit", {"gt": 0})  # fmt: skip
+        "A time.",
+        "ms",
+        "param",
+        1.0,
+        "unit",
+        {"gt": 0},
+    )
     assert size.required and size.default is MISSING and size.annotation == Size
     assert TOY["rate"].also == ("frequency",)
     assert TOY["start"].declares is Initialiser and TOY["start"].optional
@@ -127,24 +133,33 @@ def test_values_that_fit(name, value, kept):
         ("tau", [[1], [1, 2]], [((), "must have rows of one length")]),
         ("tau", [], [((), "must have at least one number")]),
         ("tau", {"low": 1}, [((), "needs a type, as {type: uniform, low: …, high: …}")]),
-        ("tau", {"type": "unifrom"}, [
-            (("type",), "must name an initialiser that exists, not 'unifrom'. Did you mean 'uniform'?")]),
+        (
+            "tau",
+            {"type": "unifrom"},
+            [(("type",), "must name an initialiser that exists, not 'unifrom'. Did you mean 'uniform'?")],
+        ),
         ("rate", [1], [((), "must be a number, not a list")]),
         ("rate", float("nan"), [((), "must be a finite number, not .nan")]),
         ("rate", 1e39, [((), "must be within what float32 holds, 3.4e38, not 1e+39")]),
         ("maybe", 6, [((), "must be at most 5, not 6")]),
         ("maybe", "", [((), "must be a number or null, not empty text")]),
-        ("start", "uniform", [
-            ((), "must be a number or a mapping such as {type: uniform, low: …, high: …}, not the text 'uniform'")]),
+        (
+            "start",
+            "uniform",
+            [((), "must be a number or a mapping such as {type: uniform, low: …, high: …}, not the text 'uniform'")],
+        ),
         ("start", True, [((), "must be a number, not true")]),
         ("start", {"type": "constant"}, [((), "needs value: The value.")]),
         ("start", {"type": "file", "path": 3}, [(("path",), "must be text, not 3")]),
         ("inner", 3, [((), "must be a mapping such as {strength: …}, not 3")]),
         ("inner", {"strength": 0}, [(("strength",), "must be above 0, not 0")]),
-        ("inner", {"type": "Outer", "strength": 1}, [
-            (("type",), "must name an inner that exists, not 'Outer'. There is Inner.")]),
+        (
+            "inner",
+            {"type": "Outer", "strength": 1},
+            [(("type",), "must name an inner that exists, not 'Outer'. There is Inner.")],
+        ),
     ],
-)  # fmt: skip
+)
 def test_values_that_do_not_fit(name, value, said):
     assert refused(name, value) == said
 
@@ -158,7 +173,9 @@ def test_settings_together():
     ]
     _, wrongs = check_settings(TOY, {"rate": 1, "frequency": 2})
     assert [wrong.sentence for wrong in wrongs] == [
-        "is rate under another name: write one of them", "needs size: Number of units."]  # fmt: skip
+        "is rate under another name: write one of them",
+        "needs size: Number of units.",
+    ]
 
 
 def test_the_keys_of_run_are_settings_like_any_other():

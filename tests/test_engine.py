@@ -65,11 +65,16 @@ def test_a_method_called_twice_under_one_step_has_two_keys():
     it = planned(text)
     order = it.phases[0].graph.order
     assert [call.occurrence for call in (*order.start, *order.step, *order.end) if call.method == "advance"] == [
-        0, 1, 2, 3]
+        0,
+        1,
+        2,
+        3,
+    ]
     graph = it.phases[0].graph
     key = engine.call_key(graph, Call("x", "advance", 2))
-    assert jnp.array_equal(jax.random.key_data(jax.random.fold_in(key, 5)),
-                           jax.random.key_data(expected_key(41, "x", "advance", 5, 2)))
+    assert jnp.array_equal(
+        jax.random.key_data(jax.random.fold_in(key, 5)), jax.random.key_data(expected_key(41, "x", "advance", 5, 2))
+    )
     sink = records(it)
     drawn = jax.random.uniform(expected_key(41, "x", "advance", 4, 2), (1, 50))
     np.testing.assert_array_equal(sink.all("x.outputs")["data"][4], np.asarray(drawn < 0.2)[0])
@@ -149,8 +154,11 @@ def test_stochastic_components_have_their_distributions_through_the_engine():
 
 
 def test_components_of_one_kind_draw_apart():
-    text = POISSON.replace("components:", "components:\n  y: {type: PoissonCell, n_units: 50, target_freq: 100}").replace(
-        "x.inputs: 1.0", "x.inputs: 1.0, y.inputs: 1.0").replace("x.outputs: {}", "x.outputs: {}, y.outputs: {}")
+    text = (
+        POISSON.replace("components:", "components:\n  y: {type: PoissonCell, n_units: 50, target_freq: 100}")
+        .replace("x.inputs: 1.0", "x.inputs: 1.0, y.inputs: 1.0")
+        .replace("x.outputs: {}", "x.outputs: {}, y.outputs: {}")
+    )
     sink = records(planned(text))
     assert not np.array_equal(sink.all("x.outputs")["data"], sink.all("y.outputs")["data"])
 

@@ -85,15 +85,18 @@ def test_rows_and_columns_to_keep():
         assert len(kept) == 2
         np.testing.assert_array_equal(counted, np.where(np.isin(np.indices((6, 5))[axis], kept), plain, 0.0))
         assert len(np.flatnonzero(np.any(draw(Uniform(low=0.1, **{name: size}), (6, 5)), axis=1 - axis))) == size
-    picked = {tuple(np.flatnonzero(Uniform(low=0.1, row_mask=1).draw(jax.random.key(k), (4, 1), jnp.float32)))
-              for k in range(40)}  # fmt: skip
+    picked = {
+        tuple(np.flatnonzero(Uniform(low=0.1, row_mask=1).draw(jax.random.key(k), (4, 1), jnp.float32)))
+        for k in range(40)
+    }
     assert len(picked) == 4
 
 
 def test_values_and_masks_use_different_halves_of_the_key():
     values, _ = jax.random.split(KEY)
-    np.testing.assert_array_equal(draw(Uniform(low=2.0, high=3.0), (4, 4)),
-                                  jax.random.uniform(values, (4, 4), jnp.float32, 2.0, 3.0))  # fmt: skip
+    np.testing.assert_array_equal(
+        draw(Uniform(low=2.0, high=3.0), (4, 4)), jax.random.uniform(values, (4, 4), jnp.float32, 2.0, 3.0)
+    )
 
 
 def test_ready_values():

@@ -138,10 +138,23 @@ def test_recording_more_or_less_changes_no_bit(unbroken):
     sink, state = simulate(less)
     assert not sink.blocks
     same((Memory(), unbroken[1]), (sink, state))
-    more = NOISY + "".join(f"  {path}: {how}\n" for path, how in {
-        "W.outputs": "{}", "W.dWeights": "{every: 5}", "H.dWeights": "{every: trial}", "x.outputs": "{}", "z.j": "{}",
-        "z.surrogate": "{}", "z.thr_theta": "{}", "tz.trace": "{every: 4}", "r.j_mod": "{}", "H.outputs": "{}",
-        "z.v_thr": "{}", "W.preTrace": "{}"}.items())
+    more = NOISY + "".join(
+        f"  {path}: {how}\n"
+        for path, how in {
+            "W.outputs": "{}",
+            "W.dWeights": "{every: 5}",
+            "H.dWeights": "{every: trial}",
+            "x.outputs": "{}",
+            "z.j": "{}",
+            "z.surrogate": "{}",
+            "z.thr_theta": "{}",
+            "tz.trace": "{every: 4}",
+            "r.j_mod": "{}",
+            "H.outputs": "{}",
+            "z.v_thr": "{}",
+            "W.preTrace": "{}",
+        }.items()
+    )
     same(unbroken, simulate(more))
 
 
@@ -149,7 +162,8 @@ def test_another_component_changes_no_bit(unbroken):
     text = NOISY.replace("wires:\n", EXTRA.lstrip("\n") + "wires:\n  more.inputs: 0.5\n  echo.j: 40 * more.outputs\n")
     same(unbroken, simulate(text))
     moved = NOISY.replace("components:\n", "components:\n" + EXTRA.lstrip("\n")).replace(
-        "wires:\n", "wires:\n  more.inputs: 0.5\n  echo.j: 40 * more.outputs\n")
+        "wires:\n", "wires:\n  more.inputs: 0.5\n  echo.j: 40 * more.outputs\n"
+    )
     same(unbroken, simulate(moved))
 
 
@@ -211,8 +225,11 @@ record:
 @pytest.mark.parametrize("chunk", [None, 1, 7, 30, 45])
 def test_a_value_that_is_not_finite_ends_the_run_at_its_step(chunk):
     sink = Memory()
-    with pytest.raises(RunError, match=r"step 12 of the run \(trial 0, step 12 of it, t = 12 ms, dt = 1 ms\).*"
-                                       r"r\.z has 4 of 4 values that are not finite.*\[0, 0\]") as caught:
+    with pytest.raises(
+        RunError,
+        match=r"step 12 of the run \(trial 0, step 12 of it, t = 12 ms, dt = 1 ms\).*"
+        r"r\.z has 4 of 4 values that are not finite.*\[0, 0\]",
+    ) as caught:
         simulate(BAD, sink, chunk=chunk)
     assert "lay within 0 and 0" in str(caught.value)
     kept = sink.all("q.z")

@@ -128,8 +128,16 @@ def test_xarray_opens_the_whole_tree(small: tuple[Path, int], engine: str) -> No
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_run_without_rows_opens_too(tmp_path: Path, engine: str) -> None:
-    writer = Writer(tmp_path / "small", Layout("small", (RecordLayout("z", "s", "events", (4,)),
-                    RecordLayout("z", "v", "report", (4,), (("unit", np.arange(4)),), interval=1.0))))  # fmt: skip
+    writer = Writer(
+        tmp_path / "small",
+        Layout(
+            "small",
+            (
+                RecordLayout("z", "s", "events", (4,)),
+                RecordLayout("z", "v", "report", (4,), (("unit", np.arange(4)),), interval=1.0),
+            ),
+        ),
+    )
     writer.segment(0, 10, {"z.s": Events([], [], [])})
     path = writer.finish({})
     assert libsonata.SpikeReader(str(path))["z"].get() == []

@@ -68,8 +68,9 @@ def test_h5py_finds_start_and_end(ran):
 
 def test_the_same_run_writes_the_same_file(tmp_path):
     """Every dataset, and every attribute outside /provenance."""
-    left = [synsim.run("-", text=NOISY, out=tmp_path / str(k), name="ran", chunk=chunk)
-            for k, chunk in enumerate((None, 7))]
+    left = [
+        synsim.run("-", text=NOISY, out=tmp_path / str(k), name="ran", chunk=chunk) for k, chunk in enumerate((None, 7))
+    ]
     files = [h5py.File(run.file) for run in left]
     for run in left:
         run.close()

@@ -29,7 +29,9 @@ def test_files_that_are_named_exist():
 
 
 def synsim(*words, cwd):
-    done = subprocess.run([sys.executable, "-m", "synsim", *words], capture_output=True, text=True, cwd=cwd, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-m", "synsim", *words], capture_output=True, text=True, cwd=cwd, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -37,7 +39,9 @@ def synsim(*words, cwd):
 def test_the_config_runs_and_the_commands_work(tmp_path):
     config = blocks("yaml")[0]
     (tmp_path / "config.yaml").write_text(config)
-    assert "x.advance W.advance z.advance tx.advance tz.advance W.evolve" in synsim("check", "config.yaml", cwd=tmp_path)
+    assert "x.advance W.advance z.advance tx.advance tz.advance W.evolve" in synsim(
+        "check", "config.yaml", cwd=tmp_path
+    )
     synsim("run", "config.yaml", cwd=tmp_path)
     synsim("run", "config.yaml", "--set", "z.tau_m=20", "--seed", "3", "--name", "other", cwd=tmp_path)
     assert "W.weights" in synsim("inspect", "runs/first", cwd=tmp_path)
@@ -50,8 +54,13 @@ def test_the_config_runs_and_the_commands_work(tmp_path):
 def test_the_mistake_that_is_shown(tmp_path):
     lines = blocks("yaml")[0].replace("resist_scale: 20", "resist_scal: 20").splitlines()
     (tmp_path / "config.yaml").write_text("\n".join(lines))
-    done = subprocess.run([sys.executable, "-m", "synsim", "check", "config.yaml"], capture_output=True, text=True,
-                          cwd=tmp_path, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-m", "synsim", "check", "config.yaml"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=120,
+    )
     shown = blocks("text")[0].strip()
     assert done.returncode == 2
     assert shown in done.stderr
@@ -81,8 +90,20 @@ with synsim.run(config, out=folder, name="leaky") as run:
 def learned(tmp_path_factory):
     """A short run of the picture's config, under the folder that the README names."""
     folder = tmp_path_factory.mktemp("readme")
-    synsim("run", str(ROOT / "configs" / "stdp_digits.yaml"), "-q", "--set", "phases.learn.epochs=1", "--set",
-           "data.image.rows=0:20", "--set", "data.class.rows=0:20", "--set", "data.label.rows=0:20", cwd=folder)
+    synsim(
+        "run",
+        str(ROOT / "configs" / "stdp_digits.yaml"),
+        "-q",
+        "--set",
+        "phases.learn.epochs=1",
+        "--set",
+        "data.image.rows=0:20",
+        "--set",
+        "data.class.rows=0:20",
+        "--set",
+        "data.label.rows=0:20",
+        cwd=folder,
+    )
     return folder
 
 

@@ -48,8 +48,16 @@ def test_the_numbers_of_a_finished_run(tmp_path: Path, batch: int) -> None:
     for when in ("initial", "final"):
         assert document[when]["W.weights"]["shape"] == [3, 4] and document[when]["W.weights"]["max"] == weights.max()
     assert set(document["final"]) == {"W.weights", "W.biases", "z.v"}
-    for piece in ("small: done", "seed 7", "6 trials (train 3, test 3)", "mV", "40 spikes of 4 units", "W.weights",
-                  v["sparkline"]["blocks"], f"last {want.reshape(ALL_STEPS, -1)[-1, 0]:.4g}"):  # fmt: skip
+    for piece in (
+        "small: done",
+        "seed 7",
+        "6 trials (train 3, test 3)",
+        "mV",
+        "40 spikes of 4 units",
+        "W.weights",
+        v["sparkline"]["blocks"],
+        f"last {want.reshape(ALL_STEPS, -1)[-1, 0]:.4g}",
+    ):
         assert piece in text, piece
 
 
@@ -71,14 +79,16 @@ def test_live_and_stopped_runs(tmp_path: Path) -> None:
 
 def test_the_rate_counts_only_what_was_recorded(tmp_path: Path) -> None:
     """4 trials of 20 steps, a unit that spikes in every step that is recorded: 1 kHz at dt = 1 ms."""
-    for number, (record, phases, recorded) in enumerate([
-        ({"on": True}, [{}, {}], 80),
-        ({"on": True}, [{"record": {"z.s": False}}, {}], 40),
-        ({"on": False}, [{"record": {"z.s": True}}, {}], 40),
-        ({"window": [5.0, 8.0]}, [{}, {}], 12),
-        ({"every": 4}, [{}, {}], 20),
-        ({"every": 3, "window": [1.0, 20.0]}, [{}, {}], 24),
-    ]):  # fmt: skip
+    for number, (record, phases, recorded) in enumerate(
+        [
+            ({"on": True}, [{}, {}], 80),
+            ({"on": True}, [{"record": {"z.s": False}}, {}], 40),
+            ({"on": False}, [{"record": {"z.s": True}}, {}], 40),
+            ({"window": [5.0, 8.0]}, [{}, {}], 12),
+            ({"every": 4}, [{}, {}], 20),
+            ({"every": 3, "window": [1.0, 20.0]}, [{}, {}], 24),
+        ]
+    ):
         config = {
             "run": {"steps": 20},
             "record": {"z.s": record},

@@ -155,8 +155,23 @@ def test_indexing_reads_as_numpy_does(tmp_path: Path) -> None:
     writer = Writer(tmp_path / "small", layout())
     for first, last in ((0, 7), (7, 8), (8, ALL)):
         writer.segment(first, last, *blocks(first, last))
-    keys = [0, -1, 7, slice(None), slice(5, 9), slice(3, None, 4), slice(9, 5), slice(None, None, -1), ..., [1, 8],
-            (slice(6, 10), 2), (3, 1), (slice(None), slice(1, 3)), (-2, slice(None)), (slice(2, 9, 3), -1)]  # fmt: skip
+    keys = [
+        0,
+        -1,
+        7,
+        slice(None),
+        slice(5, 9),
+        slice(3, None, 4),
+        slice(9, 5),
+        slice(None, None, -1),
+        ...,
+        [1, 8],
+        (slice(6, 10), 2),
+        (3, 1),
+        (slice(None), slice(1, 3)),
+        (-2, slice(None)),
+        (slice(2, 9, 3), -1),
+    ]
     with Run(tmp_path / "small") as run:
         data = run["z.v"].data
         for key in keys:
@@ -171,10 +186,14 @@ def test_indexing_reads_as_numpy_does(tmp_path: Path) -> None:
 def test_odd_values_are_stored(tmp_path: Path) -> None:
     writer = Writer(tmp_path / "odd", Layout("odd", batch=2))
     writer.segment(0, 1, {}, Trials([0], [0], [0.0], [[3, 4]]))
-    final = {"x": {"flag": (np.array([[True], [False]]), "", "A flag.", ("row", "unit")),
-                   "half": (np.float16(0.5), "", "Half.", ()),
-                   "unit": (np.ones((2, 3)), "", "Named as an axis.", ("row", "unit")),
-                   "nothing": (np.zeros((0, 2)), "", "Empty.", ("pre_unit", "post_unit"))}}  # fmt: skip
+    final = {
+        "x": {
+            "flag": (np.array([[True], [False]]), "", "A flag.", ("row", "unit")),
+            "half": (np.float16(0.5), "", "Half.", ()),
+            "unit": (np.ones((2, 3)), "", "Named as an axis.", ("row", "unit")),
+            "nothing": (np.zeros((0, 2)), "", "Empty.", ("pre_unit", "post_unit")),
+        }
+    }
     with Run(writer.finish(final)) as run:
         assert run.final("x", "flag").tolist() == [[1], [0]] and run.final("x", "half").dtype == np.float32
         assert run.states()["x.unit"].axes == ("row", "unit_3") and run.final("x", "nothing").shape == (0, 2)
@@ -213,8 +232,16 @@ def test_what_was_promised_must_come(tmp_path: Path) -> None:
         writer.segment(0, 10, fields, trials)
     for bad in ({"component": "a/b"}, {"form": "trace"}, {"shape": (5,)}, {"axes": (("time", UNITS),)}):
         with pytest.raises(ValueError):
-            RecordLayout(**{"component": "z", "compartment": "v", "form": "record", "shape": (4,),
-                            "axes": (("unit", UNITS),), **bad})  # fmt: skip
+            RecordLayout(
+                **{
+                    "component": "z",
+                    "compartment": "v",
+                    "form": "record",
+                    "shape": (4,),
+                    "axes": (("unit", UNITS),),
+                    **bad,
+                }
+            )
     with pytest.raises(ValueError, match="trial table"):
         Layout("x", labels=(store.LabelLayout("row"),))
 
@@ -430,8 +457,9 @@ def test_symbolic_links_are_refused(tmp_path: Path, linked: str) -> None:
     assert not any(canary.iterdir()) if canary.is_dir() else canary.read_text() == "alive"
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../x", "/abs", "a/b", "a\\b", "-x", ".x", "a\n", "é", "con", "NUL.h5",
-                                  "a" * 65, "x."])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../x", "/abs", "a/b", "a\\b", "-x", ".x", "a\n", "é", "con", "NUL.h5", "a" * 65, "x."]
+)
 def test_names_lead_nowhere_else(tmp_path: Path, name: str) -> None:
     with pytest.raises(StoreError, match="cannot name a run"):
         Writer(tmp_path / "run", layout(name=name))
@@ -532,8 +560,12 @@ def test_a_killed_writer_loses_nothing_it_reported(tmp_path: Path, scale: Callab
 def test_files_may_not_grow(tmp_path: Path, size: int, in_memory: int) -> None:
     """A limit on the size of files, as a quota: in a segment (2 kB), or at the merge only."""
     folder = tmp_path / "small"
-    done = subprocess.run([sys.executable, "-c", WRITER, str(folder), str(size), str(in_memory)], capture_output=True,
-                          text=True, env=environment())  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", WRITER, str(folder), str(size), str(in_memory)],
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
     assert done.returncode == 74, (done.returncode, done.stdout, done.stderr[-2000:])
     assert done.stderr == ""
     assert "File too large" in done.stdout and ("are safe in" in done.stdout or "nothing of this run" in done.stdout)
@@ -560,8 +592,12 @@ def test_a_full_disk(tiny_disk: Path, in_memory: int) -> None:
         folder = tiny_disk / f"run{filled}" / "small"
         ballast = tiny_disk / "ballast"
         ballast.write_bytes(bytes(filled << 10))
-        done = subprocess.run([sys.executable, "-c", WRITER, str(folder), "0", str(in_memory)], capture_output=True,
-                              text=True, env=environment())  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-c", WRITER, str(folder), "0", str(in_memory)],
+            capture_output=True,
+            text=True,
+            env=environment(),
+        )
         assert done.returncode in (0, 74) and done.stderr == "", (done.returncode, done.stdout, done.stderr[-2000:])
         outcomes.add((done.returncode, acknowledged(done.stdout) == ALL))
         if done.returncode == 74:

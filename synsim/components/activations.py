@@ -24,8 +24,24 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-ActivationName = Literal["identity", "relu", "lrelu", "relu6", "elu", "tanh", "sigmoid", "softplus", "silu", "gelu",
-                         "telu", "sine", "softmax", "bkwta", "unit_threshold", "heaviside"]  # fmt: skip
+ActivationName = Literal[
+    "identity",
+    "relu",
+    "lrelu",
+    "relu6",
+    "elu",
+    "tanh",
+    "sigmoid",
+    "softplus",
+    "silu",
+    "gelu",
+    "telu",
+    "sine",
+    "softmax",
+    "bkwta",
+    "unit_threshold",
+    "heaviside",
+]
 
 WINNERS = 5
 """How many units bkwta leaves on."""

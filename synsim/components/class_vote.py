@@ -35,8 +35,12 @@ class ClassVote(Component):
     counts = state("Spikes in this trial.")
     class_spikes = state("Spikes by class and cell.", size="class_unit", batch=False, learned=True)
     class_trials = state("Trials by class.", size="class", batch=False, learned=True)
-    weights = state("Weight of a cell in each vote: 1 / cells that prefer the class, or 0.", size="class_unit",
-                    batch=False, learned=True)  # fmt: skip
+    weights = state(
+        "Weight of a cell in each vote: 1 / cells that prefer the class, or 0.",
+        size="class_unit",
+        batch=False,
+        learned=True,
+    )
     votes = outlet("Mean spikes of the cells that prefer each class.", size="class")
 
     def sizes(self) -> dict[str, tuple[int, ...]]:

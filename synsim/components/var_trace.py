@@ -31,8 +31,9 @@ class VarTrace(Component):
     a_delta: float = param("Increment at a spike; 0 lets a spike set the trace to P_scale.", default=0.0, per="unit")
     P_scale: float = param("Value that a spike sets the trace to where a_delta is 0.", default=1.0, per="unit")
     gamma_tr: float = param("Factor on the decayed trace.", default=1.0, per="unit")
-    decay_type: Literal["exp", "lin", "step"] = static("Decay: exponential, its linearised form, or at once.",
-                                                       default="exp")  # fmt: skip
+    decay_type: Literal["exp", "lin", "step"] = static(
+        "Decay: exponential, its linearised form, or at once.", default="exp"
+    )
     n_nearest_spikes: int = static("How many of the last spikes count; 0 for all.", default=0, ge=0)
 
     inputs = inlet("Spikes, or any signal.")

@@ -100,8 +100,15 @@ def scan_case(batch):
 
     chunk = jax.jit(lambda carry: lax.scan(step, carry, length=CHUNK))
     out = jnp.zeros((batch, N_OUT))
-    carry = (random.key(0), random.uniform(random.key(1), (N_IN, N_OUT), maxval=0.3), out - 65.0, out + 5.0, out,
-             jnp.zeros((batch, N_IN)), out)
+    carry = (
+        random.key(0),
+        random.uniform(random.key(1), (N_IN, N_OUT), maxval=0.3),
+        out - 65.0,
+        out + 5.0,
+        out,
+        jnp.zeros((batch, N_IN)),
+        out,
+    )
     jax.block_until_ready(chunk(carry))
     chunks, spikes = STEPS[batch] // CHUNK, 0.0
     began = time.perf_counter()
@@ -131,8 +138,15 @@ def reference_case(batch, loop):
     keys = jax.random.split(jax.random.PRNGKey(0), 5)
     with Context("bench"):
         x = PoissonCell("x", n_units=N_IN, target_freq=63.75, batch_size=batch, key=keys[0])
-        w = TraceSTDPSynapse("W", shape=(N_IN, N_OUT), A_plus=1e-2, A_minus=1e-4, batch_size=batch, key=keys[1],
-                             weight_init=DistributionGenerator.uniform(0.0, 0.3))
+        w = TraceSTDPSynapse(
+            "W",
+            shape=(N_IN, N_OUT),
+            A_plus=1e-2,
+            A_minus=1e-4,
+            batch_size=batch,
+            key=keys[1],
+            weight_init=DistributionGenerator.uniform(0.0, 0.3),
+        )
         z = LIFCell("z", n_units=N_OUT, tau_m=100.0, resist_m=10.0, key=keys[2])
         z.batch_size = batch
         tx = VarTrace("tx", n_units=N_IN, tau_tr=20.0, a_delta=0.0, batch_size=batch, key=keys[3])
@@ -145,12 +159,27 @@ def reference_case(batch, loop):
         tz.trace >> w.postTrace
         x.outputs >> w.preSpike
         z.s >> w.postSpike
-        process = (MethodProcess(name="step") >> x.advance_state >> w.advance_state >> z.advance_state
-                   >> tx.advance_state >> tz.advance_state >> w.evolve)
+        process = (
+            MethodProcess(name="step")
+            >> x.advance_state
+            >> w.advance_state
+            >> z.advance_state
+            >> tx.advance_state
+            >> tz.advance_state
+            >> w.evolve
+        )
         process.watch(z.s)
     rest = jnp.zeros((batch, N_OUT))
-    for compartment, value in ((z.v, -65.0), (z.rfr, 5.0), (z.thr_theta, 0.0), (z.tols, 0.0), (z.s, 0.0),
-                               (z.s_raw, 0.0), (z.surrogate, 1.0), (z.v_thr, -52.0)):
+    for compartment, value in (
+        (z.v, -65.0),
+        (z.rfr, 5.0),
+        (z.thr_theta, 0.0),
+        (z.tols, 0.0),
+        (z.s, 0.0),
+        (z.s_raw, 0.0),
+        (z.surrogate, 1.0),
+        (z.v_thr, -52.0),
+    ):
         compartment.set(rest + value)
     x.inputs.set(jnp.asarray(image(batch)))
     if loop:
@@ -210,8 +239,11 @@ def main():
         print(f"batch {batch}, {given.rounds} rounds in turn")
         for name, values in times.items():
             middle = statistics.median(values)
-            print(f"  {name:<15} {middle:9.1f} [{min(values):.1f}-{max(values):.1f}] us/step   "
-                  f"{middle / own:6.2f} of synsim   {spikes[name]:.2f} spikes/step", flush=True)
+            print(
+                f"  {name:<15} {middle:9.1f} [{min(values):.1f}-{max(values):.1f}] us/step   "
+                f"{middle / own:6.2f} of synsim   {spikes[name]:.2f} spikes/step",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -56,8 +56,10 @@ def test_steps_pass_the_current_on(name):
     np.testing.assert_array_equal(modulate(name, X, J), J)
 
 
-@pytest.mark.parametrize(("name", "at", "slope"), [("relu", 0.0, 1.0), ("lrelu", 0.0, 1.0), ("relu6", 0.0, 1.0),
-                                                   ("relu6", 6.0, 1.0), ("elu", 0.0, 1.0)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "at", "slope"),
+    [("relu", 0.0, 1.0), ("lrelu", 0.0, 1.0), ("relu6", 0.0, 1.0), ("relu6", 6.0, 1.0), ("elu", 0.0, 1.0)],
+)
 def test_the_slope_at_a_kink(name, at, slope):
     assert float(modulate(name, jnp.full((1, 1), at), jnp.ones((1, 1)))[0, 0]) == slope
 

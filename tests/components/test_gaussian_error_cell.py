@@ -37,8 +37,12 @@ def test_the_errors_are_the_derivatives_of_the_likelihood():
 def test_modulator_and_mask_hold_for_as_long_as_they_are_wired():
     """The reference sets its mask back to 1 after a step, through the wire (fault 11)."""
     mask, modulator = np.array([1.0, 0.0, 1.0, 1.0]), np.array([2.0, 1.0, 0.5, 0.0])
-    inputs = {"mu": MU, "target": TARGET, "mask": np.broadcast_to(mask, (1, 3, 4)),
-              "modulator": np.broadcast_to(modulator, (1, 3, 4))}  # fmt: skip
+    inputs = {
+        "mu": MU,
+        "target": TARGET,
+        "mask": np.broadcast_to(mask, (1, 3, 4)),
+        "modulator": np.broadcast_to(modulator, (1, 3, 4)),
+    }
     inputs = {name: np.repeat(value, 3, axis=0) for name, value in inputs.items()}
     found = run(GaussianErrorCell(n_units=4), inputs, 3, batch=3)
     for k in range(3):

@@ -29,8 +29,17 @@ def test_known_numbers():
 @pytest.mark.parametrize("drive", [16.0, 20.0, 30.0])
 def test_rate_for_a_constant_current(drive, refract):
     """Period tau ln(RI / (RI - threshold)) + refractory time, with v held: 27.726, 13.863 and 6.9315 ms at 0 ms."""
-    cell = LIFCell(n_units=1, tau_m=10.0, thr=15.0, v_rest=0.0, v_reset=0.0, refract_time=refract, theta_plus=0.0,
-                   refractory="published", integration_type="rk4")  # fmt: skip
+    cell = LIFCell(
+        n_units=1,
+        tau_m=10.0,
+        thr=15.0,
+        v_rest=0.0,
+        v_reset=0.0,
+        refract_time=refract,
+        theta_plus=0.0,
+        refractory="published",
+        integration_type="rk4",
+    )
     dt = 0.02
     times = np.flatnonzero(run(cell, {"j": drive}, 6000, dt=dt)["s"]) * dt
     period = 10.0 * log(drive / (drive - 15.0)) + refract
@@ -68,14 +77,16 @@ def test_a_held_cell_cannot_spike():
 
 @pytest.mark.parametrize("mode", ["reference", "published"])
 def test_both_block_refract_time_after_the_step_of_the_spike(mode):
-    cell = LIFCell(n_units=1, tau_m=1.0, v_rest=0.0, v_reset=0.0, thr=1.0, refract_time=4.0, theta_plus=0.0,
-                   refractory=mode)  # fmt: skip
+    cell = LIFCell(
+        n_units=1, tau_m=1.0, v_rest=0.0, v_reset=0.0, thr=1.0, refract_time=4.0, theta_plus=0.0, refractory=mode
+    )
     assert np.diff(np.flatnonzero(run(cell, {"j": 50.0}, 40)["s"])).tolist() == [5] * 7
 
 
 def test_rounding_adds_no_refractory_step():
-    cell = LIFCell(n_units=1, tau_m=1.0, v_rest=0.0, v_reset=0.0, thr=1.0, refract_time=2.0, theta_plus=0.0,
-                   refractory="published")  # fmt: skip
+    cell = LIFCell(
+        n_units=1, tau_m=1.0, v_rest=0.0, v_reset=0.0, thr=1.0, refract_time=2.0, theta_plus=0.0, refractory="published"
+    )
     assert set(np.diff(np.flatnonzero(run(cell, {"j": 50.0}, 400, dt=0.1)["s"]))) == {21}
 
 

@@ -21,8 +21,9 @@ def test_leaks_to_the_current():
     np.testing.assert_allclose(found, 3.0 * (1.0 - 0.95 ** np.arange(1, 31)), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("method", "tolerance"), [("euler", 3e-2), ("rk2", 2e-3), ("heun", 2e-3), ("ralston", 2e-3),
-                                                   ("rk4", 5e-6)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "tolerance"), [("euler", 3e-2), ("rk2", 2e-3), ("heun", 2e-3), ("ralston", 2e-3), ("rk4", 5e-6)]
+)
 def test_integrators_do_what_their_names_say(method, tolerance):
     """The reference runs RK4 for "heun" and Euler for "rk4" and "ralston" (fault 29)."""
     cell = RateCell(n_units=1, tau_m=8.0, prior_lmbda=1.0, integration_type=method)

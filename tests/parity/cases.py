@@ -108,16 +108,43 @@ CELLS = [
     lif("frozen_threshold", batch=3, settings=dict(tau_theta=0.0), compare=same("v", "rfr", "tols", "s", "surrogate")),
     lif("no_refractory", settings=dict(refract_time=0.0), compare=same("v", "thr_theta", "tols", "s", "v_thr")),
     lif("one_spike", batch=3, settings=dict(one_spike=True)),
-    lif("max_one_spike", batch=3, settings=dict(max_one_spike=True, refract_time=0.0),
-        inputs={"j": (("uniform", 0.0, 260.0), (7,))}, compare=same("v", "thr_theta", "tols", "s", "s_raw", "v_thr")),
+    lif(
+        "max_one_spike",
+        batch=3,
+        settings=dict(max_one_spike=True, refract_time=0.0),
+        inputs={"j": (("uniform", 0.0, 260.0), (7,))},
+        compare=same("v", "thr_theta", "tols", "s", "s_raw", "v_thr"),
+    ),
     lif("image", ours=dict(n_units=(7,)), steps=50),
-    Case("poisson", "PoissonCell", dict(n_units=9, target_freq=300.0), {"inputs": (("uniform", 0.0, 1.0), (9,))},
-         same("outputs", "tols"), batch=3, spiking=("outputs",)),
-    Case("poisson_half_step", "PoissonCell", dict(n_units=9), {"inputs": (("uniform", 0.0, 4.0), (9,))},
-         same("outputs", "tols"), dt=0.5, steps=200, spiking=("outputs",)),
-    Case("bernoulli", "BernoulliCell", dict(n_units=9), {"inputs": (("uniform", 0.0, 0.6), (9,))},
-         same("outputs", "tols"), batch=3, spiking=("outputs",)),
-]  # fmt: skip
+    Case(
+        "poisson",
+        "PoissonCell",
+        dict(n_units=9, target_freq=300.0),
+        {"inputs": (("uniform", 0.0, 1.0), (9,))},
+        same("outputs", "tols"),
+        batch=3,
+        spiking=("outputs",),
+    ),
+    Case(
+        "poisson_half_step",
+        "PoissonCell",
+        dict(n_units=9),
+        {"inputs": (("uniform", 0.0, 4.0), (9,))},
+        same("outputs", "tols"),
+        dt=0.5,
+        steps=200,
+        spiking=("outputs",),
+    ),
+    Case(
+        "bernoulli",
+        "BernoulliCell",
+        dict(n_units=9),
+        {"inputs": (("uniform", 0.0, 0.6), (9,))},
+        same("outputs", "tols"),
+        batch=3,
+        spiking=("outputs",),
+    ),
+]
 
 
 # --- traces -----------------------------------------------------------------------------------------------------
@@ -125,8 +152,14 @@ CELLS = [
 
 def trace(name: str, batch: int = 3, **settings: Any) -> Case:
     settings = {"n_units": 8, "tau_tr": 15.0, "a_delta": 0.0, **settings}
-    return Case(f"trace_{name}", "VarTrace", settings, {"inputs": (("spikes", 0.15), (8,))},
-                same("trace", "outputs"), batch=batch)  # fmt: skip
+    return Case(
+        f"trace_{name}",
+        "VarTrace",
+        settings,
+        {"inputs": (("spikes", 0.15), (8,))},
+        same("trace", "outputs"),
+        batch=batch,
+    )
 
 
 TRACES = [
@@ -165,32 +198,66 @@ RATES = [
     *(rate(name, settings=dict(act_fx=name), start={"z": (("normal", 0.5, 1.0), (3, 9))}) for name in SMOOTH),
     rate("one_row", batch=1, settings=dict(act_fx="relu")),
     *(rate(name, settings=dict(act_fx=name)) for name in STEPS),
-    rate("sine", settings=dict(act_fx="sine", tau_m=80.0), ours=dict(omega_0=30.0), theirs=dict(omega_0=30.0),
-         inputs={"j": (("normal", 0.1, 0.5), (9,)), "j_td": (("normal", 0.2, 0.2), (9,))}, steps=50),
+    rate(
+        "sine",
+        settings=dict(act_fx="sine", tau_m=80.0),
+        ours=dict(omega_0=30.0),
+        theirs=dict(omega_0=30.0),
+        inputs={"j": (("normal", 0.1, 0.5), (9,)), "j_td": (("normal", 0.2, 0.2), (9,))},
+        steps=50,
+    ),
     rate("softmax_stateless", settings=dict(act_fx="softmax", tau_m=0.0)),
     rate("stateless", settings=dict(act_fx="tanh", is_stateful=False), batch=1),
-    *(rate(f"prior_{name}", settings=dict(act_fx="tanh"), **prior(name, 0.6))
-      for name in ("gaussian", "laplacian", "cauchy", "exp")),
-    rate("soft_threshold", settings=dict(act_fx="tanh"), ours=dict(threshold="soft_threshold", thr_lmbda=0.05),
-         theirs=dict(threshold=("soft_threshold", 0.05))),
+    *(
+        rate(f"prior_{name}", settings=dict(act_fx="tanh"), **prior(name, 0.6))
+        for name in ("gaussian", "laplacian", "cauchy", "exp")
+    ),
+    rate(
+        "soft_threshold",
+        settings=dict(act_fx="tanh"),
+        ours=dict(threshold="soft_threshold", thr_lmbda=0.05),
+        theirs=dict(threshold=("soft_threshold", 0.05)),
+    ),
     rate("midpoint", settings=dict(act_fx="elu", integration_type="rk2"), **prior("cauchy", 0.9)),
     # the reference's "heun" runs the classical fourth-order method
-    rate("rk4", settings=dict(act_fx="tanh"), ours=dict(prior="exp", prior_lmbda=0.9, integration_type="rk4"),
-         theirs=dict(prior=("exp", 0.9), integration_type="heun")),
-    rate("image", settings=dict(act_fx="tanh"), ours=dict(n_units=(3, 3, 2)), theirs=dict(n_units=9, shape=(3, 3, 2)),
-         inputs={"j": (("normal", 0.4, 1.5), (3, 3, 2)), "j_td": (("normal", 0.0, 0.6), (3, 3, 2))}),
-]  # fmt: skip
+    rate(
+        "rk4",
+        settings=dict(act_fx="tanh"),
+        ours=dict(prior="exp", prior_lmbda=0.9, integration_type="rk4"),
+        theirs=dict(prior=("exp", 0.9), integration_type="heun"),
+    ),
+    rate(
+        "image",
+        settings=dict(act_fx="tanh"),
+        ours=dict(n_units=(3, 3, 2)),
+        theirs=dict(n_units=9, shape=(3, 3, 2)),
+        inputs={"j": (("normal", 0.4, 1.5), (3, 3, 2)), "j_td": (("normal", 0.0, 0.6), (3, 3, 2))},
+    ),
+]
 
 ERROR_INPUTS = {"mu": (("normal", 0.0, 1.0), (6,)), "target": (("normal", 0.5, 1.0), (6,))}
 GATES = {"modulator": (("uniform", 0.0, 2.0), (6,)), "mask": (("spikes", 0.7), (6,))}
 
 ERRORS = [
     Case("error", "GaussianErrorCell", dict(n_units=6, sigma=0.7), ERROR_INPUTS, same("dmu", "dtarget", "L")),
-    Case("error_gated", "GaussianErrorCell", dict(n_units=6, sigma=1.6), {**ERROR_INPUTS, **GATES},
-         same("dmu", "dtarget", "L"), batch=3),
-    Case("error_by_unit", "GaussianErrorCell", dict(n_units=6), ERROR_INPUTS, same("dmu", "dtarget"), batch=3,
-         arrays={"sigma": (("uniform", 0.5, 2.0), (6,))}),
-]  # fmt: skip
+    Case(
+        "error_gated",
+        "GaussianErrorCell",
+        dict(n_units=6, sigma=1.6),
+        {**ERROR_INPUTS, **GATES},
+        same("dmu", "dtarget", "L"),
+        batch=3,
+    ),
+    Case(
+        "error_by_unit",
+        "GaussianErrorCell",
+        dict(n_units=6),
+        ERROR_INPUTS,
+        same("dmu", "dtarget"),
+        batch=3,
+        arrays={"sigma": (("uniform", 0.5, 2.0), (6,))},
+    ),
+]
 
 
 # --- dense synapses ---------------------------------------------------------------------------------------------
@@ -232,18 +299,44 @@ def stdp(name: str, batch: int = 3, **rest: Any) -> Case:
 
 
 DENSE = [
-    Case("dense", "DenseSynapse", dict(shape=SHAPE, **CONSTANT_BIAS), DENSE_INPUTS, same("outputs"), start=WEIGHTS,
-         batch=3, ours=dict(resist_scale=1.7), theirs=dict(g_conduct_factor=1.7)),
-    Case("dense_masked", "DenseSynapse", dict(shape=SHAPE), DENSE_INPUTS, same("outputs"), start=WEIGHTS,
-         arrays={"mask": (("spikes", 0.6), SHAPE)}),
-    Case("static", "StaticSynapse", dict(shape=SHAPE, g_conduct_factor=0.6), DENSE_INPUTS, same("outputs"),
-         start=WEIGHTS, batch=3),
+    Case(
+        "dense",
+        "DenseSynapse",
+        dict(shape=SHAPE, **CONSTANT_BIAS),
+        DENSE_INPUTS,
+        same("outputs"),
+        start=WEIGHTS,
+        batch=3,
+        ours=dict(resist_scale=1.7),
+        theirs=dict(g_conduct_factor=1.7),
+    ),
+    Case(
+        "dense_masked",
+        "DenseSynapse",
+        dict(shape=SHAPE),
+        DENSE_INPUTS,
+        same("outputs"),
+        start=WEIGHTS,
+        arrays={"mask": (("spikes", 0.6), SHAPE)},
+    ),
+    Case(
+        "static",
+        "StaticSynapse",
+        dict(shape=SHAPE, g_conduct_factor=0.6),
+        DENSE_INPUTS,
+        same("outputs"),
+        start=WEIGHTS,
+        batch=3,
+    ),
     hebbian("plain", batch=1),
     hebbian("shrinking"),
     hebbian("growing", settings=dict(sign_value=-1.0), ours=dict(resist_scale=1.7), theirs=dict(g_conduct_factor=1.7)),
     hebbian("unbounded", settings=dict(sign_value=-1.0, w_bound=0.0)),
-    hebbian("nonnegative", settings=dict(sign_value=-1.0, w_bound=0.8, is_nonnegative=True),
-            start={"weights": (("uniform", 0.0, 0.8), SHAPE)}),
+    hebbian(
+        "nonnegative",
+        settings=dict(sign_value=-1.0, w_bound=0.8, is_nonnegative=True),
+        start={"weights": (("uniform", 0.0, 0.8), SHAPE)},
+    ),
     hebbian("weighted", biased=True, settings=dict(sign_value=-1.0, pre_wght=0.5, post_wght=1.6)),
     hebbian("bias_sgd", batch=1, biased=True, settings=dict(sign_value=-1.0, optim_type="sgd")),
     hebbian("bias_adam", biased=True, settings=dict(sign_value=-1.0, optim_type="adam", eta=0.01)),
@@ -263,7 +356,7 @@ DENSE = [
     stdp("decay", settings=dict(tau_w=200.0)),
     stdp("potentiation_only", settings=dict(A_minus=0.0, w_bound=2.0)),
     stdp("masked", arrays={"weight_mask": (("spikes", 0.6), SHAPE)}),
-]  # fmt: skip
+]
 
 
 # --- convolutional synapses -------------------------------------------------------------------------------------
@@ -284,24 +377,62 @@ IMAGE_TRACES = {
 
 def hebbian_conv(name: str, batch: int = 3, **settings: Any) -> Case:
     # without biases the reference's evolve leaves them broken, so they are put back and its advance is left out
-    return Case(f"hebbian_conv_{name}", "HebbianConvSynapse", {**IMAGE, "eta": 0.002, **settings}, IMAGE_FACTORS,
-                same("weights", "dWeights", "dInputs"), ("evolve", "backtransmit"), batch, 50, theirs=SAME_PADDING,
-                start=FILTERS, feed={"back": "post"}, restore={"biases": 0.0})  # fmt: skip
+    return Case(
+        f"hebbian_conv_{name}",
+        "HebbianConvSynapse",
+        {**IMAGE, "eta": 0.002, **settings},
+        IMAGE_FACTORS,
+        same("weights", "dWeights", "dInputs"),
+        ("evolve", "backtransmit"),
+        batch,
+        50,
+        theirs=SAME_PADDING,
+        start=FILTERS,
+        feed={"back": "post"},
+        restore={"biases": 0.0},
+    )
 
 
 def stdp_conv(name: str, batch: int = 3, **settings: Any) -> Case:
     settings = {**IMAGE, "A_plus": 0.02, "A_minus": 0.015, "eta": 0.02, **settings}
-    return Case(f"stdp_conv_{name}", "TraceSTDPConvSynapse", settings, {**SEEN, **IMAGE_TRACES},
-                same("outputs", "weights", "dWeights", "dInputs"), ("advance", "evolve", "backtransmit"), batch, 50,
-                theirs=SAME_PADDING, start=FILTERS, feed={"back": "postSpike"})  # fmt: skip
+    return Case(
+        f"stdp_conv_{name}",
+        "TraceSTDPConvSynapse",
+        settings,
+        {**SEEN, **IMAGE_TRACES},
+        same("outputs", "weights", "dWeights", "dInputs"),
+        ("advance", "evolve", "backtransmit"),
+        batch,
+        50,
+        theirs=SAME_PADDING,
+        start=FILTERS,
+        feed={"back": "postSpike"},
+    )
 
 
 CONV = [
-    Case("conv", "ConvSynapse", IMAGE, SEEN, same("outputs"), batch=3, steps=50, start=FILTERS,
-         ours=dict(resist_scale=1.7), theirs=dict(g_conduct_factor=1.7, **SAME_PADDING)),
-    Case("conv_even_kernel", "ConvSynapse", dict(shape=(2, 2, 2, 4), x_shape=(5, 5)),
-         {"inputs": (("uniform", 0.0, 1.0), (5, 5, 2))}, same("outputs"), steps=50, theirs=SAME_PADDING,
-         start={"weights": (("uniform", 0.1, 0.6), (2, 2, 2, 4))}),
+    Case(
+        "conv",
+        "ConvSynapse",
+        IMAGE,
+        SEEN,
+        same("outputs"),
+        batch=3,
+        steps=50,
+        start=FILTERS,
+        ours=dict(resist_scale=1.7),
+        theirs=dict(g_conduct_factor=1.7, **SAME_PADDING),
+    ),
+    Case(
+        "conv_even_kernel",
+        "ConvSynapse",
+        dict(shape=(2, 2, 2, 4), x_shape=(5, 5)),
+        {"inputs": (("uniform", 0.0, 1.0), (5, 5, 2))},
+        same("outputs"),
+        steps=50,
+        theirs=SAME_PADDING,
+        start={"weights": (("uniform", 0.1, 0.6), (2, 2, 2, 4))},
+    ),
     hebbian_conv("plain", batch=1, sign_value=-1.0),
     hebbian_conv("bounded", w_bound=0.8, sign_value=-1.0),
     hebbian_conv("nonnegative", w_bound=0.8, is_nonnegative=True),
@@ -310,7 +441,7 @@ CONV = [
     stdp_conv("plain", batch=1),
     stdp_conv("bounded", w_bound=1.0, pretrace_target=0.3),
     stdp_conv("decay", w_decay=0.01),
-]  # fmt: skip
+]
 
 CASES = {case.name: case for case in (*CELLS, *TRACES, *RATES, *ERRORS, *DENSE, *CONV)}
 

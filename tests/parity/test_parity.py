@@ -59,8 +59,12 @@ def run_reference(python: str, out: Path) -> None:
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "PYTHON"))}
     done = subprocess.run(
         [python, str(HERE / "reference_driver.py"), str(out)],
-        capture_output=True, text=True, cwd=out.parent, env={**plain, "JAX_PLATFORMS": "cpu"}, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=out.parent,
+        env={**plain, "JAX_PLATFORMS": "cpu"},
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -81,8 +85,16 @@ def test_the_same_numbers(case: Case, reference: dict[str, np.ndarray]) -> None:
     inputs = inputs_of(case)
     inputs |= {inlet: inputs[other] for inlet, other in case.feed.items()}
     keys = reference.get(f"{case.name}/subkey")
-    found = run(built(case), inputs, case.steps, dt=case.dt, batch=case.batch, methods=case.methods,
-                start=starts_of(case), keys=None if keys is None else jnp.asarray(keys))  # fmt: skip
+    found = run(
+        built(case),
+        inputs,
+        case.steps,
+        dt=case.dt,
+        batch=case.batch,
+        methods=case.methods,
+        start=starts_of(case),
+        keys=None if keys is None else jnp.asarray(keys),
+    )
     assert case.steps >= 50
     for ours, theirs in case.compare.items():
         expected = reference[f"{case.name}/{theirs}"]
@@ -95,8 +107,13 @@ def test_the_same_numbers(case: Case, reference: dict[str, np.ndarray]) -> None:
             assert np.array_equal(found[ours].reshape(expected.shape), expected), ours
         else:
             # near zero a difference is held against the size of the values that it comes from
-            np.testing.assert_allclose(found[ours].reshape(expected.shape), expected, rtol=RELATIVE,
-                                       atol=0.1 * RELATIVE * largest, err_msg=ours)  # fmt: skip
+            np.testing.assert_allclose(
+                found[ours].reshape(expected.shape),
+                expected,
+                rtol=RELATIVE,
+                atol=0.1 * RELATIVE * largest,
+                err_msg=ours,
+            )
 
 
 @pytest.mark.parametrize("name", INITIALISERS)

@@ -46,8 +46,9 @@ class Synapse(Component):
     rule: Rule = part("How its weights change.", default=StaticRule())
     weight_init: Initialiser = part("Weights at the start.", default=Uniform(low=0.025, high=0.8))
     bias_init: Initialiser | None = part("Biases at the start; left out, there are none.", default=None)
-    resist_scale: float = param("Factor R on what the weights transmit; biases are not scaled.", default=1.0,
-                                also=("g_conduct_factor",))
+    resist_scale: float = param(
+        "Factor R on what the weights transmit; biases are not scaled.", default=1.0, also=("g_conduct_factor",)
+    )
     p_conn: float = static("Probability of a connection.", default=1.0, gt=0, le=1)
     mask: Initialiser | None = part("Factor on the weights, 0 or 1, kept through learning.", default=None)
     normalise: Normalisation | None = part("What the method `normalise` does.", default=None)
@@ -62,8 +63,12 @@ class Synapse(Component):
 
     def sizes(self) -> dict[str, tuple[int, ...]]:
         wiring = self.connectivity
-        return {"pre": wiring.pre_shape, "post": wiring.post_shape, "weight": wiring.weight_shape,
-                "bias": wiring.bias_shape}
+        return {
+            "pre": wiring.pre_shape,
+            "post": wiring.post_shape,
+            "weight": wiring.weight_shape,
+            "bias": wiring.bias_shape,
+        }
 
     def axes(self, size: str) -> tuple[str, ...]:
         named = {"weight": self.connectivity.weight_axes, "bias": self.connectivity.bias_axes}
@@ -135,8 +140,9 @@ class Synapse(Component):
         return dict(weights=self.normalise.apply(x.weights))
 
 
-def compartments_of(connectivity: type, dynamics: type, rule: type,
-                    settings: Mapping[str, Any]) -> dict[str, Compartment]:
+def compartments_of(
+    connectivity: type, dynamics: type, rule: type, settings: Mapping[str, Any]
+) -> dict[str, Compartment]:
     """The compartments of a synapse with these parts; `bias_init` and `optim_type` decide on some of them."""
     together = dict(Synapse.declared)
     if settings.get("bias_init") is not None:

@@ -21,10 +21,10 @@ class ConvConnectivity(Connectivity, type_name="conv"):
     Source: LeCun et al. (1989), Neural Computation 1, 541-551.
     """
 
-    shape: tuple[int, int, int, int] = static(
-        "Kernel height and width, input channels, output channels.", gt=0)
+    shape: tuple[int, int, int, int] = static("Kernel height and width, input channels, output channels.", gt=0)
     x_shape: tuple[int, int] | None = static(
-        "Height and width of the image; left out, those of what is wired.", default=None, gt=0)
+        "Height and width of the image; left out, those of what is wired.", default=None, gt=0
+    )
 
     weight_axes: ClassVar[tuple[str, ...]] = ("ky", "kx", "pre_unit", "post_unit")
     bias_axes: ClassVar[tuple[str, ...]] = ("channel",)

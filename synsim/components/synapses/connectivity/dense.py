@@ -20,7 +20,8 @@ class DenseConnectivity(Connectivity, type_name="dense"):
     """
 
     shape: tuple[int, int] | None = static(
-        "Numbers of presynaptic and postsynaptic units; left out, they are those of what is wired.", default=None, gt=0)
+        "Numbers of presynaptic and postsynaptic units; left out, they are those of what is wired.", default=None, gt=0
+    )
 
     weight_axes: ClassVar[tuple[str, ...]] = ("pre_unit", "post_unit")
 

@@ -14,8 +14,18 @@ from synsim.components.synapses.rules.rule import Rule
 from synsim.optimisers import OPTIMISERS
 
 # the names that stand for one prior
-PRIORS = {"constant": "none", "none": "none", "l2": "l2", "ridge": "l2", "gaussian": "l2", "l1": "l1", "lasso": "l1",
-          "laplacian": "l1", "l1l2": "l1l2", "elastic_net": "l1l2"}
+PRIORS = {
+    "constant": "none",
+    "none": "none",
+    "l2": "l2",
+    "ridge": "l2",
+    "gaussian": "l2",
+    "l1": "l1",
+    "lasso": "l1",
+    "laplacian": "l1",
+    "l1l2": "l1l2",
+    "elastic_net": "l1l2",
+}
 
 
 class HebbianRule(Rule, type_name="hebbian"):
@@ -35,16 +45,19 @@ class HebbianRule(Rule, type_name="hebbian"):
     w_bound: float = param("Largest absolute weight; 0 means unbounded.", default=1.0, ge=0)
     soft_bound: bool = static("Scale the Hebbian product by the distance to w_bound.", default=True)
     is_nonnegative: bool = static("Keep weights at or above 0.", default=False)
-    prior: Literal["constant", "none", "l2", "ridge", "gaussian", "l1", "lasso", "laplacian", "l1l2",
-                   "elastic_net"] = static("Prior over the weights; several names stand for one.", default="constant")
+    prior: Literal["constant", "none", "l2", "ridge", "gaussian", "l1", "lasso", "laplacian", "l1l2", "elastic_net"] = (
+        static("Prior over the weights; several names stand for one.", default="constant")
+    )
     prior_lmbda: float = param("Strength lambda of the prior.", default=0.0, ge=0)
     l1_ratio: float = param("Share rho of l1 in l1l2.", default=0.5, ge=0, le=1)
     prior_form: Literal["reference", "published"] = static(
-        "Whether sign_value turns the prior's sign as well, or the prior always shrinks weights.", default="reference")
+        "Whether sign_value turns the prior's sign as well, or the prior always shrinks weights.", default="reference"
+    )
     w_decay: float | None = param("Strength of an l2 prior, which then replaces `prior`.", default=None, ge=0)
     sign_value: float = param("Factor on the update: -1 grows with activity, +1 shrinks.", default=1.0)
     optim_type: Literal["sgd", "momentum", "nag", "adam", "adamw", "rmsprop"] = static(
-        "Optimiser that applies the update.", default="sgd")
+        "Optimiser that applies the update.", default="sgd"
+    )
     pre_wght: float = param("Factor q_pre on the presynaptic signal.", default=1.0)
     post_wght: float = param("Factor q_post on the postsynaptic signal.", default=1.0)
 
