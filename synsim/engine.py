@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from synsim.component import Component, Now, View
+from synsim.component import Compartment, Component, Now, View, count
 from synsim.faults import ConfigError, Fault
 from synsim.graph import Call, Graph, full_shape
 from synsim.records import Take
@@ -241,15 +241,31 @@ def start_carry(graph: Graph) -> Carry:
     return Carry(initial_state(graph), initial_held(graph), jnp.uint32(NEVER))
 
 
-def _activities_finite(graph: Graph, state: State) -> Any:
-    """Whether all activities are finite. Learned arrays are not read: what they carry shows in the next activity."""
-    fine = jnp.bool_(True)
-    for name, compartment, what in graph.carried():
-        if what.batch and not what.spikes:
-            # 0 x is 0 for a finite x and NaN for any other; a sum of floats is the reduction that XLA makes fast on a
-            # CPU, a seventh of the time of isfinite(x).all()
-            fine &= (state[name][compartment] * 0).sum() == 0
-    return fine
+LOOK_EVERY = 8  # steps between looks at activities that are kept, where they are many
+MANY = 1 << 13  # elements
+
+
+def _activities_finite(graph: Graph, state: State, k: Any) -> Any:
+    """Whether the activities are finite, as far as it costs nothing to say so after step k of a trial.
+
+    What an outlet holds is gone after the step, so outlets are looked at in every one. What is not finite in a state
+    stays there: where states are large, every eighth step is soon enough, since the first bad step is then found by
+    going through the chunk again. Learned arrays are not read: what they carry shows in the next activity.
+    """
+
+    def fine(kind: str) -> Any:
+        # 0 x is 0 for a finite x and NaN for any other; a sum of floats is the reduction that XLA makes fast on a
+        # CPU, a seventh of the time of isfinite(x).all()
+        sums = [(state[name][c] * 0).sum() == 0 for name, c, what in graph.carried() if looked_at(what, kind)]
+        return jnp.stack(sums).all() if sums else jnp.bool_(True)
+
+    def looked_at(what: Compartment, kind: str) -> bool:
+        return what.kind == kind and what.batch and not what.spikes
+
+    size = sum(count(graph.shape(name, c)) for name, c, what in graph.carried() if looked_at(what, "state"))
+    if size < MANY:
+        return fine("outlet") & fine("state")
+    return fine("outlet") & lax.cond(k % LOOK_EVERY == LOOK_EVERY - 1, lambda: fine("state"), lambda: jnp.bool_(True))
 
 
 def all_finite(state: State) -> Any:
@@ -319,12 +335,14 @@ def steps(
     k0: Any,
     length: int,
     careful: bool = False,
+    ends_trial: bool = False,
 ) -> tuple[Carry, dict[str, Any]]:
     """`length` steps of one trial from its step k0 on; g0 is the stamp of the trial's first step.
 
     Returns the carry and, by path, the records taken: every step as (length, …); at a coarser rate as
     (most that any such stretch can hold, …), of which `Take.held_by` says how many are real. `careful` also looks
-    for non-finite values in learned arrays at every step, which costs a pass over them.
+    for non-finite values in learned arrays at every step, which costs a pass over them; else they are looked at in the
+    end, unless `ends_trial` says that `end_trial` follows, which does so too.
     """
     calls, keys = graph.order.step, _keys(graph, graph.order.step)
     every = [take for take in takes if not take.each_trial and take.every_step(graph.steps)]
@@ -339,7 +357,7 @@ def steps(
         k = k0 + i
         g = g0 + k.astype(jnp.uint32)
         state, held = run_calls(graph, calls, keys, state, held, _frame(graph, data, k), Moment(k, g))
-        bad = _noted(bad, all_finite(state) if careful else _activities_finite(graph, state), g)
+        bad = _noted(bad, all_finite(state) if careful else _activities_finite(graph, state, k), g)
         for take in coarse:
             slot = take.slot(k) - take.slots_before(k0)
             # a branch, because a weight matrix written at every step would cost a pass over it
@@ -356,6 +374,9 @@ def steps(
         return (Carry(state, held, bad), buffers), {take.path: take.value(state, held) for take in every}
 
     (carry, buffers), taken = lax.scan(body, (carry, buffers), jnp.arange(length, dtype=jnp.int32))
+    if not ends_trial:
+        last = g0 + (k0 + length - 1).astype(jnp.uint32)
+        carry = carry._replace(bad=_noted(carry.bad, all_finite(carry.state), last))
     return carry, taken | buffers
 
 
@@ -371,7 +392,7 @@ def trials(
         g = g0 + i * jnp.uint32(graph.steps)
         here = own | shared
         carry = begin_trial(graph, carry, here, g)
-        carry, taken = steps(graph, takes, carry, here, g, jnp.int32(0), graph.steps)
+        carry, taken = steps(graph, takes, carry, here, g, jnp.int32(0), graph.steps, ends_trial=True)
         carry, last = end_trial(graph, takes, carry, here, g + jnp.uint32(graph.steps - 1))
         return carry, taken | last
 
