@@ -146,12 +146,31 @@ def part(doc: str, *, default: Any = dataclasses.MISSING) -> Any:
 
 
 class Now(NamedTuple):
-    """When a method is called: trial time `t` (ms), step of the trial, time step `dt` (ms), a key of its own."""
+    """When a method is called: trial time `t` (ms), step of the trial, time step `dt` (ms), a key of its own.
+
+    `zero` is an integer 0 that the compiler does not know to be one; `rounded` needs it.
+    """
 
     t: Any
     step: Any
     dt: float
     key: Any
+    zero: Any = 0
+
+
+def rounded(value: Any, zero: Any) -> Any:
+    """The value, rounded to its type: no compiler joins the product it came from and a later sum into one operation.
+
+    XLA does so (a fused multiply-add rounds once) where nobody else reads the product, so that recording it would
+    change the last digit of everything after it. The engine rounds what methods return; a method itself does so
+    with an outlet that it goes on to compute with.
+    """
+    if isinstance(zero, int):
+        return value
+    from jax import lax
+
+    bits = "int32" if value.dtype.itemsize == 4 else "int64"
+    return lax.bitcast_convert_type(lax.bitcast_convert_type(value, bits) ^ zero.astype(bits), value.dtype)
 
 
 class View:

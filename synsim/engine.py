@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from synsim.component import Compartment, Component, Now, View, count
+from synsim.component import Compartment, Component, Now, View, count, rounded
 from synsim.faults import ConfigError, Fault
 from synsim.graph import Call, Graph, full_shape
 from synsim.records import Take
@@ -31,6 +31,7 @@ class Moment(NamedTuple):
 
     step: Any
     g: Any
+    zero: Any
 
 
 def crc(name: str) -> int:
@@ -115,8 +116,8 @@ def read(graph: Graph, wire: tuple, state: State, data: Mapping[str, Any]) -> An
     raise ValueError(f"not a wire: {wire!r}")
 
 
-def fed(graph: Graph, name: str, state: State, data: Mapping[str, Any]) -> dict[str, jax.Array]:
-    """What the inlets of a component read now."""
+def fed(graph: Graph, name: str, state: State, data: Mapping[str, Any], zero: Any = 0) -> dict[str, jax.Array]:
+    """What the inlets of a component read now, each sum of a wire rounded as if it were stored."""
     part, wires = graph.parts[name], graph.fed(name)
     values = {}
     for inlet, what in part.compartments.items():
@@ -124,7 +125,9 @@ def fed(graph: Graph, name: str, state: State, data: Mapping[str, Any]) -> dict[
             continue
         dtype = "int32" if what.integer else graph.dtype
         value = read(graph, wires[inlet], state, data) if inlet in wires else what.default
-        values[inlet] = jnp.broadcast_to(jnp.asarray(value, dtype), full_shape(part, what, graph.batch))
+        value = jnp.broadcast_to(jnp.asarray(value, dtype), full_shape(part, what, graph.batch))
+        plain = what.integer or inlet not in wires or wires[inlet][0] in ("read", "data", "number")
+        values[inlet] = value if plain else rounded(value, zero)
     return values
 
 
@@ -133,12 +136,13 @@ def apply(
 ) -> tuple[State, Held]:
     """The state after one scheduled call."""
     name, method, _ = call
-    inputs = fed(graph, name, state, data)
+    inputs = fed(graph, name, state, data, moment.zero)
     now = Now(
         t=moment.step.astype(graph.dtype) * graph.dt,
         step=moment.step,
         dt=graph.dt,
         key=jax.random.fold_in(key, moment.g),
+        zero=moment.zero,
     )
     changed = {}
     if method == "reset":
@@ -154,7 +158,14 @@ def apply(
         held = held | {
             path: inputs[path.split(".")[1]].astype(graph.dtype) for path in graph.watched if path.split(".")[0] == name
         }
-    return state | {name: state[name] | {c: v for c, v in changed.items() if c in state[name]}}, held
+    compartments = graph.parts[name].compartments
+    kept = {c: _settled(compartments[c], v, moment.zero) for c, v in changed.items() if c in state[name]}
+    return state | {name: state[name] | kept}, held
+
+
+def _settled(what: Compartment, value: Any, zero: Any) -> Any:
+    """A changed value as others may compute with it. Learned arrays are read as they lie in memory: no need there."""
+    return rounded(value, zero) if what.batch else value
 
 
 def run_calls(
@@ -234,11 +245,12 @@ class Carry(NamedTuple):
     state: State
     held: Held
     bad: Any
+    zero: Any  # 0, which only the programs that make the first carry know
 
 
 def start_carry(graph: Graph) -> Carry:
     """The carry before the first step."""
-    return Carry(initial_state(graph), initial_held(graph), jnp.uint32(NEVER))
+    return Carry(initial_state(graph), initial_held(graph), jnp.uint32(NEVER), jnp.int32(0))
 
 
 LOOK_EVERY = 8  # steps between looks at activities that are kept, where they are many
@@ -295,7 +307,7 @@ def _frame(graph: Graph, data: Mapping[str, Any], step: Any) -> dict[str, Any]:
 
 def begin_trial(graph: Graph, carry: Carry, data: Mapping[str, Any], g: Any) -> Carry:
     """The calls at a trial's start, under its first step's stamp."""
-    moment = Moment(jnp.int32(0), g)
+    moment = Moment(jnp.int32(0), g, carry.zero)
     state, held = run_calls(
         graph,
         graph.order.start,
@@ -305,14 +317,14 @@ def begin_trial(graph: Graph, carry: Carry, data: Mapping[str, Any], g: Any) -> 
         _frame(graph, data, moment.step),
         moment,
     )
-    return Carry(state, held, carry.bad)
+    return Carry(state, held, carry.bad, carry.zero)
 
 
 def end_trial(
     graph: Graph, takes: Sequence[Take], carry: Carry, data: Mapping[str, Any], g: Any
 ) -> tuple[Carry, dict[str, Any]]:
     """The calls at a trial's end, under its last step's stamp `g`, and the records taken once a trial."""
-    moment = Moment(jnp.int32(graph.steps - 1), g)
+    moment = Moment(jnp.int32(graph.steps - 1), g, carry.zero)
     state, held = run_calls(
         graph,
         graph.order.end,
@@ -323,7 +335,9 @@ def end_trial(
         moment,
     )
     bad = _noted(carry.bad, all_finite(state), g)
-    return Carry(state, held, bad), {take.path: take.value(state, held) for take in takes if take.each_trial}
+    return Carry(state, held, bad, carry.zero), {
+        take.path: take.value(state, held) for take in takes if take.each_trial
+    }
 
 
 def steps(
@@ -353,10 +367,10 @@ def steps(
         buffers[take.path] = jnp.zeros((take.most_in(length), *row.shape), row.dtype)
 
     def body(scanned: tuple[Carry, dict[str, Any]], i: Any) -> tuple[tuple[Carry, dict[str, Any]], dict[str, Any]]:
-        (state, held, bad), buffers = scanned
+        (state, held, bad, zero), buffers = scanned
         k = k0 + i
         g = g0 + k.astype(jnp.uint32)
-        state, held = run_calls(graph, calls, keys, state, held, _frame(graph, data, k), Moment(k, g))
+        state, held = run_calls(graph, calls, keys, state, held, _frame(graph, data, k), Moment(k, g, zero))
         bad = _noted(bad, all_finite(state) if careful else _activities_finite(graph, state, k), g)
         for take in coarse:
             slot = take.slot(k) - take.slots_before(k0)
@@ -371,7 +385,7 @@ def steps(
                     slot,
                 )
             }
-        return (Carry(state, held, bad), buffers), {take.path: take.value(state, held) for take in every}
+        return (Carry(state, held, bad, zero), buffers), {take.path: take.value(state, held) for take in every}
 
     (carry, buffers), taken = lax.scan(body, (carry, buffers), jnp.arange(length, dtype=jnp.int32))
     if not ends_trial:

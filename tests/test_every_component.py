@@ -243,7 +243,7 @@ def test_every_method_keeps_the_tree_its_shapes_and_dtypes(case, batch, precisio
             name: jnp.zeros((batch, *source.shape), "int32" if source.integer else precision)
             for name, source in graph.sources
         }
-        moment = engine.Moment(jnp.int32(3), jnp.uint32(7))
+        moment = engine.Moment(jnp.int32(3), jnp.uint32(7), jnp.int32(0))
         for method in (*graph.parts["c"].methods, "reset"):
             call = Call("c", method)
             after, still = jax.eval_shape(
@@ -338,7 +338,7 @@ def test_a_step_is_the_same_plain_compiled_and_as_a_lane(case):
         def run(leaves: list[Any]) -> Any:
             graph = dataclasses.replace(phase.graph, parts=jax.tree.unflatten(tree, leaves))
             state, held = engine.initial_state(graph), engine.initial_held(graph)
-            moment = engine.Moment(jnp.int32(1), jnp.uint32(1))
+            moment = engine.Moment(jnp.int32(1), jnp.uint32(1), jnp.int32(0))
             return engine.run_calls(graph, calls, keys, state, held, data, moment)[0]
 
         alone = jax.eval_shape(run, leaves)
@@ -375,7 +375,7 @@ def test_a_reset_returns_to_the_start_and_keeps_what_is_learned(case):
     data = {
         name: np.zeros((3, *source.shape), "int32" if source.integer else "float32") for name, source in graph.sources
     }
-    moment = engine.Moment(np.int32(0), np.uint32(9))
+    moment = engine.Moment(np.int32(0), np.uint32(9), np.int32(0))
     with computing(it.spec):
         start, (after, _) = jax.jit(
             lambda state: (

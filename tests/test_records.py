@@ -137,7 +137,7 @@ def _through(graph: Graph, calls: tuple[Call, ...]) -> Any:
     def after(state: Any, held: Any, data: Any, step: Any, g: Any) -> Any:
         for call in calls:
             key = engine.call_key(graph, call)
-            state, held = engine.apply(graph, call, key, state, held, data, engine.Moment(step, g))
+            state, held = engine.apply(graph, call, key, state, held, data, engine.Moment(step, g, np.int32(0)))
         return state, held
 
     return jax.jit(after)

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from synsim.component import Component, Now, Size, View, inlet, outlet, param, state, static
+from synsim.component import Component, Now, Size, View, inlet, outlet, param, rounded, state, static
 from synsim.components.activations import ActivationName, activate, modulate
 from synsim.components.integrators import Integrator, integrate
 
@@ -61,7 +61,7 @@ class RateCell(Component):
             return dict(z=through, zF=self._output(through), j_mod=x.j)
         dynamic = jnp.asarray(self.tau_m) > 0.0
         tau = jnp.where(dynamic, self.tau_m, 1.0)
-        current = modulate(self.act_fx, x.z, x.j, self.omega_0) * self.resist_scale
+        current = rounded(modulate(self.act_fx, x.z, x.j, self.omega_0) * self.resist_scale, now.zero)
 
         def slope(z: jax.Array) -> jax.Array:
             return (current + x.j_td - self.prior_lmbda * self._leak(z)) / tau
