@@ -163,7 +163,7 @@ def rounded(value: Any, zero: Any) -> Any:
 
     XLA does so (a fused multiply-add rounds once) where nobody else reads the product, so that recording it would
     change the last digit of everything after it. The engine rounds what methods return; a method itself does so
-    with an outlet that it goes on to compute with.
+    with an outlet that it goes on to compute with, and with one of two products that it adds.
     """
     if isinstance(zero, int):
         return value

@@ -282,7 +282,8 @@ def _activities_finite(graph: Graph, state: State, k: Any) -> Any:
 
 def all_finite(state: State) -> Any:
     """Whether every value of a state is finite."""
-    return jnp.stack([jnp.isfinite(value).all() for value in jax.tree.leaves(state)]).all()
+    looks = [jnp.isfinite(value).all() for value in jax.tree.leaves(state)]
+    return jnp.stack(looks).all() if looks else jnp.bool_(True)
 
 
 def _noted(bad: Any, fine: Any, g: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from synsim.component import Component, Now, Size, View, inlet, outlet, param, state, static
+from synsim.component import Component, Now, Size, View, inlet, outlet, param, rounded, state, static
 from synsim.components.integrators import Integrator, integrate
 
 SURROGATE_ALPHA = 0.2  # per mV: width of the arctan and triangular surrogates
@@ -92,7 +92,9 @@ class LIFCell(Component):
         s = self._picked(s_raw, x.v, now)
 
         decay = jnp.exp(-now.dt / jnp.where(self.tau_theta > 0.0, self.tau_theta, 1.0))
-        theta = jnp.where(self.tau_theta > 0.0, x.thr_theta * decay + s_raw * self.theta_plus, x.thr_theta)
+        theta = jnp.where(
+            self.tau_theta > 0.0, rounded(x.thr_theta * decay, now.zero) + s_raw * self.theta_plus, x.thr_theta
+        )
         surrogate = self._surrogate(v - threshold, drive, now.dt)
         v = jnp.where(fired, self.v_reset, v)
         if self.v_min is not None:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from synsim.component import Component, Now, Size, View, inlet, outlet, param, state, static
+from synsim.component import Component, Now, Size, View, inlet, outlet, param, rounded, state, static
 
 
 class VarTrace(Component):
@@ -48,9 +48,11 @@ class VarTrace(Component):
                 kept = x.trace * (self.gamma_tr * (1.0 - now.dt / self.tau_tr))
             case "step":
                 kept = jnp.zeros_like(x.trace)
+        kept = rounded(kept, now.zero)
         if self.n_nearest_spikes > 0:
-            trace = kept + x.inputs * (self.a_delta - x.trace / self.n_nearest_spikes)
+            trace = kept + rounded(x.inputs * (self.a_delta - x.trace / self.n_nearest_spikes), now.zero)
         else:
-            added = kept + x.inputs * self.a_delta
-            trace = jnp.where(self.a_delta > 0.0, added, kept * (1.0 - x.inputs) + x.inputs * self.P_scale)
+            added = kept + rounded(x.inputs * self.a_delta, now.zero)
+            set_to = rounded(kept * (1.0 - x.inputs), now.zero) + rounded(x.inputs * self.P_scale, now.zero)
+            trace = jnp.where(self.a_delta > 0.0, added, set_to)
         return dict(trace=trace, outputs=trace)
