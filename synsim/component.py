@@ -162,8 +162,8 @@ def rounded(value: Any, zero: Any) -> Any:
     """The value, rounded to its type: no compiler joins the product it came from and a later sum into one operation.
 
     XLA does so (a fused multiply-add rounds once) where nobody else reads the product, so that recording it would
-    change the last digit of everything after it. The engine rounds what methods return; a method itself does so
-    with an outlet that it goes on to compute with, and with one of two products that it adds.
+    change the last digit of everything after it. The engine rounds outlets; a method itself does so
+    with an outlet that it goes on to compute with, and with products that it adds to one another.
     """
     if isinstance(zero, int):
         return value

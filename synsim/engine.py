@@ -164,8 +164,12 @@ def apply(
 
 
 def _settled(what: Compartment, value: Any, zero: Any) -> Any:
-    """A changed value as others may compute with it. Learned arrays are read as they lie in memory: no need there."""
-    return rounded(value, zero) if what.batch else value
+    """A changed value as others may compute with it: outlets are rounded, for they may be products.
+
+    A state is a sum or a choice, and spikes are 0 or 1; rounding those would cost the update of large weights a third,
+    since XLA then computes them again for each weight.
+    """
+    return rounded(value, zero) if what.kind == "outlet" and what.batch and not what.spikes else value
 
 
 def run_calls(
