@@ -48,7 +48,7 @@ VARIANTS = {
     },
     "VarTrace nearest": {"type": "VarTrace", "n_nearest_spikes": 2, "a_delta": 0.31, "tau_tr": 13.0},
 }
-CHOSEN = sorted(VARIANTS)[:: choose(quick=2, ci=1)]
+CHOSEN = sorted(VARIANTS)[:: choose(quick=4, ci=2, full=1)]
 
 
 def end(config):
