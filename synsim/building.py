@@ -50,7 +50,7 @@ def build(spec: Spec, given: Build) -> tuple[Graph, ...]:
     errors += [ConfigError(impossible)] if impossible else []
     starts = {}
     for path, value in spec.initial.items():
-        component, compartment = path.split(".")
+        component, compartment = _split(path)
         try:
             starts[path] = _start(spec, given, parts[component], compartment, path, value, dtype)
         except ConfigError as error:
@@ -140,7 +140,7 @@ def _instantiate(spec: Spec, given: Build, name: str, typed: TypedSettings, dtyp
             continue
         value = typed.settings.get(public, setting.default)
         try:
-            owners[setting.owner][setting.field] = _ready(spec, given, name, public, setting, value, dtype)
+            owners[setting.owner][setting.field] = _ready(given, name, public, setting, value, dtype)
         except ConfigError as error:
             errors.append(error)
     if errors:
@@ -154,7 +154,7 @@ def _instantiate(spec: Spec, given: Build, name: str, typed: TypedSettings, dtyp
     return _per_unit(spec, name, part, dtype)
 
 
-def _ready(spec: Spec, given: Build, name: str, public: str, setting: Any, value: Any, dtype: str) -> Any:
+def _ready(given: Build, name: str, public: str, setting: Any, value: Any, dtype: str) -> Any:
     """A checked plain value as what the dataclass field holds."""
     if setting.role == "static":
         return _frozen(value)
@@ -323,7 +323,7 @@ def _side(
         if shape:
             return shape
     for path, wire in spec.wires.items():
-        reader, inlet = path.split(".")
+        reader, inlet = _split(path)
         if reader in unknown:
             continue
         if any(leaf[0] == "read" and leaf[1] == name and leaf[2] in sized for leaf in reads(wire)):
@@ -486,7 +486,7 @@ def _wire_faults(
 ) -> list[Fault]:
     faults = []
     for path, wire in wires.items():
-        component, inlet = path.split(".")
+        component, inlet = _split(path)
         place = _wire_place(spec, path)
         missing = [leaf[1] for leaf in reads(wire) if leaf[0] == "data" and leaf[1] not in given.sources]
         if missing:
@@ -515,7 +515,7 @@ def _wire_place(spec: Spec, path: str) -> tuple:
     for index, phase in enumerate(spec.phases):
         if path in phase.wires:
             return ("phases", index, "wires", path)
-    return ("components", path.split(".")[0])
+    return ("components", _split(path)[0])
 
 
 def _missing_wires(

@@ -14,7 +14,6 @@ from synsim import building, engine, preflight, records
 from synsim import data as data_entries
 from synsim.component import count
 from synsim.data import Entry
-from synsim.expressions import reads
 from synsim.faults import ConfigError, Fault, MissingInput
 from synsim.graph import Graph, Source
 from synsim.layout import LabelLayout, Layout
@@ -266,8 +265,7 @@ def _phase(
     if loaded.faults:
         raise loaded.error()
     place = ("phases", index) if spec.phases else ("run",)
-    used = {leaf[1] for _, _, wire in one.wires for leaf in reads(wire) if leaf[0] == "data"}
-    wired = {name: entries[name] for name in entries if name in used}
+    wired = {name: entry for name, entry in entries.items() if name in dict(one.sources)}
     faults = []
     for name, entry in wired.items():
         if _source(entry) != one.source(name):
@@ -301,7 +299,7 @@ def _phase(
         faults.append(Fault("no data with rows are wired, so trials have no labels", ("record", next(iter(labels)))))
     if faults:
         raise ConfigError(faults)
-    trials, dropped = _count_trials(spec, phase, place, n_rows, one.batch)
+    trials, dropped = _count_trials(spec, phase, n_rows, one.batch)
     takes = tuple(take for record in made if (take := record.take(index, one.steps)) is not None)
     first_trial = sum(p.trials for p in before)
     first_step = sum(p.steps for p in before)
@@ -323,7 +321,7 @@ def _phase(
     )
 
 
-def _count_trials(spec: Spec, phase: Phase | None, place: tuple, rows: int, batch: int) -> tuple[int, int]:
+def _count_trials(spec: Spec, phase: Phase | None, rows: int, batch: int) -> tuple[int, int]:
     """Trials of a phase, and the rows of each epoch that do not fill a batch."""
     run = spec.run
     own = phase is not None and (phase.trials is not None or phase.epochs is not None)
@@ -344,7 +342,6 @@ def _count_trials(spec: Spec, phase: Phase | None, place: tuple, rows: int, batc
                 ("run", "batch"),
             )
         )
-    del place
     return (trials if trials is not None else (epochs or 1) * (rows // batch)), 0 if whole else dropped
 
 
