@@ -256,7 +256,7 @@ def _impossible(spec: Spec, parts: Mapping[str, Component]) -> list[Fault]:
     for name, part in parts.items():
         for setting, sentence in part.problems():
             faults.append(Fault(f"{name}: {sentence}", ("components", name, setting)))
-        if not hasattr(part, "connectivity"):
+        if not hasattr(part, "weight_init"):
             continue
         public = {
             setting.field: shown
@@ -264,7 +264,7 @@ def _impossible(spec: Spec, parts: Mapping[str, Component]) -> list[Fault]:
         }
         sizes = part.sizes()
         for field, size in (("weight_init", "weight"), ("bias_init", "bias"), ("mask", "weight")):
-            initialiser = getattr(part, field)
+            initialiser = getattr(part, field, None)
             if initialiser is not None:
                 faults += _misfits(initialiser, sizes[size], ("components", name, public[field]))
     return faults
@@ -278,15 +278,14 @@ def structure_key(seed: int, component: str, what: str) -> int:
 
 def _fit_synapses(spec: Spec, given: Build, parts: dict[str, Component]) -> dict[str, Component]:
     """Shapes that synapses left out, taken from what is wired to their two sides."""
-    parts = dict(parts)
-    waiting = {name for name, part in parts.items() if hasattr(part, "connectivity")}
+    parts = {name: _cast(part.fitted(None, None) or part, spec.run.precision) for name, part in parts.items()}
+    waiting = {name for name, part in parts.items() if part.fitted(None, None) is None}
     for _ in range(len(waiting) + 1):
         for name in sorted(waiting):
-            part: Any = parts[name]
             sides = {side: _side(spec, given, parts, waiting - {name}, name, side) for side in ("pre", "post")}
-            fitted = part.connectivity.fit(sides["pre"], sides["post"])
+            fitted = parts[name].fitted(sides["pre"], sides["post"])
             if fitted is not None:
-                parts[name] = dataclasses.replace(part, connectivity=fitted)
+                parts[name] = _cast(fitted, spec.run.precision)
                 waiting = waiting - {name}
     faults = []
     for name in sorted(waiting):
@@ -363,9 +362,9 @@ def _refuse_giants(parts: Mapping[str, Component], batch: int, dtype: str, budge
 
 def _with_structure(spec: Spec, name: str, part: Any, dtype: str) -> Component:
     """The mask of a synapse as an array, p_conn drawn on the host and folded in; what is drawn changes no program."""
-    if not hasattr(part, "connectivity"):
+    if not hasattr(part, "p_conn"):
         return part
-    shape, mask = part.connectivity.weight_shape, None
+    shape, mask = part.sizes()["weight"], None
     if part.mask is not None:
         mask = np.asarray(part.mask.draw(jax.random.key(structure_key(spec.seed, name, "mask")), shape, dtype))
     if part.p_conn < 1.0:

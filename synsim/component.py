@@ -47,7 +47,7 @@ class Compartment:
     spikes: bool = False
     shown: bool = False
     required: bool = False
-    default: float = 0.0
+    default: float | str = 0.0  # a number, or the name of a setting
     integer: bool = False
 
 
@@ -55,13 +55,17 @@ def inlet(
     doc: str,
     unit: str = "",
     *,
-    default: float = 0.0,
+    default: float | str = 0.0,
     required: bool = False,
     size: str = "unit",
     batch: bool = True,
     integer: bool = False,
 ) -> Any:
-    """An input that a wire feeds; unwired it reads `default`. Read-only and not part of the state."""
+    """An input that a wire feeds; unwired it reads `default`. Read-only and not part of the state.
+
+    A default that names a setting reads that setting, and the inlet may have its name: a learning rate that a wire
+    may take over is one.
+    """
     return Compartment("inlet", doc, unit, size, batch, default=default, required=required, integer=integer)
 
 
@@ -249,6 +253,10 @@ class Declaration:
         """The resolved type of every setting."""
         return typing.get_type_hints(cls)
 
+    def problems(self) -> list[tuple[str, str]]:
+        """Settings that contradict each other: (setting, sentence) for each."""
+        return []
+
 
 class Component(Declaration, abstract=True):
     """A node of the graph. Methods take `(x, now)` and return a dict of what changed."""
@@ -292,9 +300,17 @@ class Component(Declaration, abstract=True):
         """Start values as the component allows them; a synapse takes away what its mask takes away."""
         return values
 
-    def problems(self) -> list[tuple[str, str]]:
-        """Settings that contradict each other: (setting, sentence) for each."""
-        return []
+    def setting(self, name: str) -> Any:
+        """The value of a setting that a compartment starts at or reads by default."""
+        return getattr(self, name)
+
+    def fitted(self, pre: tuple[int, ...] | None, post: tuple[int, ...] | None) -> Component | None:
+        """This component with what its settings left open decided; None where that takes the shapes of its two sides.
+
+        `pre` and `post` are the shapes, without the batch, of what is wired to the two sides of a synapse.
+        """
+        del pre, post
+        return self
 
     def method(self, name: str) -> Any:
         """The method that a schedule calls `name`."""

@@ -66,7 +66,7 @@ def start_values(graph: Graph, name: str) -> dict[str, jax.Array]:
         elif what.start is None:
             value = drawn[compartment]
         else:
-            start = getattr(part, what.start) if isinstance(what.start, str) else what.start
+            start = part.setting(what.start) if isinstance(what.start, str) else what.start
             value = jnp.broadcast_to(jnp.asarray(start, dtype), shape)
         values[compartment] = value
     return part.conform(values)
@@ -124,7 +124,10 @@ def fed(graph: Graph, name: str, state: State, data: Mapping[str, Any], zero: An
         if what.kind != "inlet":
             continue
         dtype = "int32" if what.integer else graph.dtype
-        value = read(graph, wires[inlet], state, data) if inlet in wires else what.default
+        if inlet in wires:
+            value = read(graph, wires[inlet], state, data)
+        else:
+            value = part.setting(what.default) if isinstance(what.default, str) else what.default
         value = jnp.broadcast_to(jnp.asarray(value, dtype), full_shape(part, what, graph.batch))
         plain = what.integer or inlet not in wires or wires[inlet][0] in ("read", "data", "number")
         values[inlet] = value if plain else rounded(value, zero)

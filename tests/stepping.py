@@ -25,7 +25,7 @@ def starts(component: Component, batch: int, dtype: Any = jnp.float32, key: int 
         if c.kind == "inlet" or c.start is None:
             continue
         shape = (batch, *sizes[c.size]) if c.batch else sizes[c.size]
-        start = getattr(component, c.start) if isinstance(c.start, str) else c.start
+        start = component.setting(c.start) if isinstance(c.start, str) else c.start
         values[name] = jnp.broadcast_to(jnp.asarray(start, dtype), shape)
     if hasattr(component, "init"):
         values |= component.init(jax.random.key(key), batch, dtype)
@@ -35,11 +35,12 @@ def starts(component: Component, batch: int, dtype: Any = jnp.float32, key: int 
 def unwired(component: Component, batch: int, dtype: Any = jnp.float32) -> Arrays:
     """What the inlets of a component read where nothing is wired."""
     sizes = {"": (), **component.sizes()}
-    return {
-        name: jnp.full((batch, *sizes[c.size]) if c.batch else sizes[c.size], c.default, dtype)
-        for name, c in component.compartments.items()
-        if c.kind == "inlet"
-    }
+    values = {}
+    for name, c in component.compartments.items():
+        if c.kind == "inlet":
+            default = component.setting(c.default) if isinstance(c.default, str) else c.default
+            values[name] = jnp.full((batch, *sizes[c.size]) if c.batch else sizes[c.size], default, dtype)
+    return values
 
 
 def call(component: Component, method: str, values: Arrays, fed: Arrays, now: Now) -> Arrays:

@@ -8,56 +8,65 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import pkgutil
 import sys
+from pathlib import Path
 
 logging.disable(logging.CRITICAL)  # it tells of every default it takes
 
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
+import ngclearn.components  # noqa: E402
 import numpy as np  # noqa: E402
-from cases import CASES, INITIALISERS, Case, arrays_of, inputs_of, seed_of, starts_of  # noqa: E402
 from ngclearn import Context, MethodProcess  # noqa: E402
 from ngclearn.utils.distribution_generator import DistributionGenerator  # noqa: E402
 
-MODULES = {
-    "LIFCell": "neurons.spiking.LIFCell",
-    "RateCell": "neurons.graded.rateCell",
-    "GaussianErrorCell": "neurons.graded.gaussianErrorCell",
-    "PoissonCell": "input_encoders.poissonCell",
-    "BernoulliCell": "input_encoders.bernoulliCell",
-    "VarTrace": "other.varTrace",
-    "DenseSynapse": "synapses.denseSynapse",
-    "StaticSynapse": "synapses.staticSynapse",
-    "HebbianSynapse": "synapses.hebbian.hebbianSynapse",
-    "TraceSTDPSynapse": "synapses.hebbian.traceSTDPSynapse",
-    "ConvSynapse": "synapses.convolution.convSynapse",
-    "HebbianConvSynapse": "synapses.convolution.hebbianConvSynapse",
-    "TraceSTDPConvSynapse": "synapses.convolution.traceSTDPConvSynapse",
-}
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from parity.case import INITIALISERS, Case, arrays_of, inputs_of, seed_of, starts_of  # noqa: E402
+from parity.cases import CASES  # noqa: E402
+
+
+def module_of(component: str) -> str:
+    """Where the reference has a class; its modules are named after them, but for the case of the first letter."""
+    found = [
+        module.name
+        for module in pkgutil.walk_packages(ngclearn.components.__path__, "ngclearn.components.")
+        if module.name.rpartition(".")[2].lower() == component.lower()
+    ]
+    if len(found) != 1:
+        raise LookupError(f"{component} is in {found}")
+    return found[0]
+
+
+# no argument takes the batch: it is set afterwards, and reset then makes the compartments
+BATCHLESS = ("LIFCell", "IFCell", "QuadLIFCell", "IzhikevichCell", "FitzhughNagumoCell", "HodgkinHuxleyCell")
 METHODS = {"advance": "advance_state"}
 
 
 def run(case: Case) -> dict[str, np.ndarray]:
     """Every compared compartment after each step, and the subkey that the step drew with."""
-    cls = getattr(importlib.import_module(f"ngclearn.components.{MODULES[case.component]}"), case.component)
+    cls = getattr(importlib.import_module(module_of(case.component)), case.component)
     settings = {**case.settings, **case.theirs}
     settings |= {name: jnp.asarray(value) for name, value in arrays_of(case).items()}
     if "bias_init" in settings:
         kind, value = settings["bias_init"]
         settings["bias_init"] = getattr(DistributionGenerator, kind)(value)
-    batchless = case.component == "LIFCell"
+    batchless = case.component in BATCHLESS
     if not batchless:
         settings["batch_size"] = case.batch
     with Context(f"context_{case.name}"):
         component = cls("c", key=jax.random.PRNGKey(seed_of(case)), **settings)
         if batchless:
-            component.batch_size = case.batch  # no argument takes it; reset then makes the compartments
+            component.batch_size = case.batch
+        for name, value in case.patch.items():
+            setattr(component, name, value)
         step = MethodProcess(name="step")
         for method in case.methods:
             step = step >> getattr(component, METHODS.get(method, method))
         reset = MethodProcess(name="reset") >> component.reset
-    if batchless:
+    if batchless or case.resets:
         reset.run()
+    if batchless and hasattr(component, "thr_theta"):
         component.thr_theta.set(jnp.zeros((case.batch, case.settings["n_units"])))
     for name, value in starts_of(case).items():
         getattr(component, name).set(jnp.asarray(value))

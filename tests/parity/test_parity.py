@@ -15,14 +15,13 @@ import numpy as np
 import pytest
 from stepping import run, synapse
 
+from parity.case import INITIALISERS, Case, arrays_of, inputs_of, starts_of
+from parity.cases import CASES
 from synsim import catalogue
 from synsim.component import Component
 from synsim.components.synapses.presets import Preset
 
-from .cases import CASES, INITIALISERS, Case, arrays_of, inputs_of, starts_of
-
 HERE = Path(__file__).parent
-RELATIVE = 1e-5
 LEAST_CHANGE = 0.01
 LEAST_SPIKES = 10
 
@@ -110,8 +109,8 @@ def test_the_same_numbers(case: Case, reference: dict[str, np.ndarray]) -> None:
             np.testing.assert_allclose(
                 found[ours].reshape(expected.shape),
                 expected,
-                rtol=RELATIVE,
-                atol=0.1 * RELATIVE * largest,
+                rtol=case.rtol,
+                atol=0.1 * case.rtol * largest,
                 err_msg=ours,
             )
 
@@ -122,5 +121,5 @@ def test_the_same_start_values(name: str, reference: dict[str, np.ndarray]) -> N
     ours = catalogue.parts("initialiser")[kind](**settings)
     expected = reference[f"initialiser/{name}"]
     found = np.asarray(ours.draw(jax.random.PRNGKey(11), shape, jnp.float32))
-    np.testing.assert_allclose(found, expected, rtol=RELATIVE)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert np.array_equal(found == 0.0, expected == 0.0)

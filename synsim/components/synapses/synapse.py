@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -15,7 +16,7 @@ from synsim.components.synapses.dynamics.dynamics import Dynamics
 from synsim.components.synapses.dynamics.instant import InstantDynamics
 from synsim.components.synapses.rules.rule import Rule
 from synsim.components.synapses.rules.static import StaticRule
-from synsim.initialisers import Initialiser, Uniform
+from synsim.initialisers import Constant, Initialiser, Uniform
 
 
 class Normalisation(Declaration, type_name="normalisation"):
@@ -44,7 +45,9 @@ class Synapse(Component):
     connectivity: Connectivity = part("How its two sides are wired.")
     dynamics: Dynamics = part("What arrives on the postsynaptic side.", default=InstantDynamics())
     rule: Rule = part("How its weights change.", default=StaticRule())
-    weight_init: Initialiser = part("Weights at the start.", default=Uniform(low=0.025, high=0.8))
+    weight_init: Initialiser | None = part(
+        "Weights at the start; left out, uniform from 0.025 to 0.8, or 1 where is_nonplastic says so.", default=None
+    )
     bias_init: Initialiser | None = part("Biases at the start; left out, there are none.", default=None)
     resist_scale: float = param(
         "Factor R on what the weights transmit; biases are not scaled.", default=1.0, also=("g_conduct_factor",)
@@ -76,7 +79,11 @@ class Synapse(Component):
 
     @property
     def compartments(self) -> Mapping[str, Compartment]:
-        settings = {"bias_init": self.bias_init, "optim_type": getattr(self.rule, "optim_type", None)}
+        settings = {
+            field.name: getattr(owner, field.name)
+            for owner in (self, self.connectivity, self.dynamics, self.rule)
+            for field in dataclasses.fields(owner)
+        }
         return compartments_of(type(self.connectivity), type(self.dynamics), type(self.rule), settings)
 
     @property
@@ -92,10 +99,17 @@ class Synapse(Component):
 
     def init(self, key: jax.Array, batch: int, dtype: Any) -> dict[str, jax.Array]:
         del batch
-        start = dict(weights=self._draw(self.weight_init, key, "weights", dtype))
+        start = dict(weights=self._draw(self._weight_init, key, "weights", dtype))
         if self.bias_init is not None:
             start["biases"] = self._draw(self.bias_init, key, "biases", dtype)
         return start
+
+    @property
+    def _weight_init(self) -> Initialiser:
+        if self.weight_init is not None:
+            return self.weight_init
+        ones = not self.rule.plastic and getattr(self.dynamics, "is_nonplastic", False)
+        return Constant(value=1.0) if ones else Uniform(low=0.025, high=0.8)
 
     def _draw(self, initialiser: Initialiser, key: jax.Array, name: str, dtype: Any) -> jax.Array:
         shape = self.connectivity.weight_shape if name == "weights" else self.connectivity.bias_shape
@@ -120,9 +134,20 @@ class Synapse(Component):
         return getattr(self.rule, "sign_value", 1.0)
 
     def problems(self) -> list[tuple[str, str]]:
+        found = [*self.connectivity.problems(), *self.dynamics.problems(), *self.rule.problems()]
         if self.back_sign and not hasattr(self.rule, "sign_value"):
-            return [("back_sign", f"needs a rule with a sign_value, which {self.rule.type_name} has not")]
-        return []
+            found.append(("back_sign", f"needs a rule with a sign_value, which {self.rule.type_name} has not"))
+        return found
+
+    def setting(self, name: str) -> Any:
+        holders = (self, self.connectivity, self.dynamics, self.rule)
+        return getattr(next(holder for holder in holders if hasattr(holder, name)), name)
+
+    def fitted(self, pre: tuple[int, ...] | None, post: tuple[int, ...] | None) -> Synapse | None:
+        connectivity = self.connectivity.fit(pre, post)
+        if connectivity is None:
+            return None
+        return dataclasses.replace(self, connectivity=connectivity, weight_init=self._weight_init)
 
     def calc_update(self, x: View, now: Now) -> dict[str, jax.Array]:
         """The rule's update as it would be now, without applying it."""
