@@ -40,6 +40,7 @@ class Case:
     restore: dict[str, float] = field(default_factory=dict)  # compartments there put back after every step
     patch: dict[str, Any] = field(default_factory=dict)  # attributes put onto the object there, which it lacks
     resets: bool = False  # whether the reference has to be reset before its arrays have their shapes
+    stepwise: bool = False  # states are compared step by step from those there, spikes over the whole run as well
     rtol: float = 1e-5
     scale: str = "quick"  # the smallest size of the suite that has it
 
