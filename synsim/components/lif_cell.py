@@ -7,11 +7,9 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from synsim.component import Component, Now, Size, View, inlet, outlet, param, rounded, state, static
+from synsim.component import Component, Now, Size, View, inlet, outlet, param, state, static
 from synsim.components.integrators import Integrator, integrate
-
-SURROGATE_ALPHA = 0.2  # per mV: width of the arctan and triangular surrogates
-SECANT_C2 = 0.08  # Samadi et al. (2017)
+from synsim.components.spiking import Surrogate, adapted, picked, refractory_over, surrogate
 
 
 class LIFCell(Component):
@@ -53,9 +51,7 @@ class LIFCell(Component):
     one_spike: bool = static("Keep one spike of each row, drawn at random.", default=False)
     max_one_spike: bool = static("Keep the spike of the cell with the highest previous potential.", default=False)
     integration_type: Integrator = static("Integration method.", default="euler")
-    surrogate_type: Literal["arctan", "triangular", "straight_through", "secant_lif"] = static(
-        "Estimate of ds/dj that surrogate gives.", default="arctan"
-    )
+    surrogate_type: Surrogate = static("Estimate of ds/dj that surrogate gives.", default="arctan")
     refractory: Literal["reference", "published"] = static(
         "While refractory: the leak goes on (reference) or v is held (published).", default="reference"
     )
@@ -73,10 +69,7 @@ class LIFCell(Component):
     def advance(self, x: View, now: Now) -> dict[str, jax.Array]:
         drive = self.resist_m * x.j
         threshold = self.thr + x.thr_theta
-        if self.refractory == "published":
-            ready = x.rfr >= self.refract_time - 0.5 * now.dt  # rounding in the summed dt may not add a step
-        else:
-            ready = x.rfr >= self.refract_time
+        ready = refractory_over(x.rfr, self.refract_time, now.dt, self.refractory)
         current = jnp.where(ready, drive, 0.0)
 
         def slope(v: jax.Array) -> jax.Array:
@@ -89,13 +82,9 @@ class LIFCell(Component):
         else:
             fired = v > threshold
         s_raw = fired.astype(x.v.dtype)
-        s = self._picked(s_raw, x.v, now)
-
-        decay = jnp.exp(-now.dt / jnp.where(self.tau_theta > 0.0, self.tau_theta, 1.0))
-        theta = jnp.where(
-            self.tau_theta > 0.0, rounded(x.thr_theta * decay, now.zero) + s_raw * self.theta_plus, x.thr_theta
-        )
-        surrogate = self._surrogate(v - threshold, drive, now.dt)
+        s = picked(s_raw, x.v, now.key, one=self.one_spike, highest=self.max_one_spike)
+        theta = adapted(x.thr_theta, s_raw, self.tau_theta, self.theta_plus, now)
+        ds_dj = surrogate(self.surrogate_type, v - threshold, drive, self.resist_m * now.dt / self.tau_m)
         v = jnp.where(fired, self.v_reset, v)
         if self.v_min is not None:
             v = jnp.maximum(v, self.v_min)
@@ -107,7 +96,7 @@ class LIFCell(Component):
             s=s,
             s_raw=s_raw,
             v_thr=self.thr + theta,
-            surrogate=surrogate,
+            surrogate=ds_dj,
         )
 
     def conform(self, values: dict[str, jax.Array]) -> dict[str, jax.Array]:
@@ -115,28 +104,3 @@ class LIFCell(Component):
 
     def reset(self, x: View, now: Now) -> dict[str, jax.Array]:
         return dict(v_thr=self.thr + x.thr_theta)  # thr_theta outlives reset, so the threshold must count it
-
-    def _picked(self, s: jax.Array, v_before: jax.Array, now: Now) -> jax.Array:
-        """The spikes left after at most one of each row is kept."""
-        if not (self.one_spike or self.max_one_spike):
-            return s
-        rows = s.reshape(s.shape[0], -1)
-        if self.max_one_spike:
-            highest = jnp.argmax(v_before.reshape(rows.shape), axis=1)
-            return (rows * jax.nn.one_hot(highest, rows.shape[1], dtype=s.dtype)).reshape(s.shape)
-        lots = rows * jax.random.uniform(now.key, rows.shape, dtype=s.dtype)
-        winner = jax.nn.one_hot(jnp.argmax(lots, axis=1), rows.shape[1], dtype=s.dtype)
-        return (rows * winner).reshape(s.shape)
-
-    def _surrogate(self, above: jax.Array, drive: jax.Array, dt: float) -> jax.Array:
-        """The estimate of ds/dj at a voltage `above` the threshold."""
-        match self.surrogate_type:
-            case "secant_lif":
-                return jnp.where(drive > 0.0, 1.0 / jnp.cosh(SECANT_C2 * drive), 0.0)
-            case "arctan":
-                ds_dv = 1.0 / (jnp.pi * (1.0 + (0.5 * SURROGATE_ALPHA * jnp.pi * above) ** 2))
-            case "triangular":
-                ds_dv = jnp.maximum(0.0, 1.0 - SURROGATE_ALPHA * jnp.abs(above))
-            case "straight_through":
-                ds_dv = jnp.ones_like(above)
-        return ds_dv * (self.resist_m * dt / self.tau_m)

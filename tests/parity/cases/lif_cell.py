@@ -35,4 +35,24 @@ CASES = [
         compare=same("v", "thr_theta", "tols", "s", "s_raw", "v_thr"),
     ),
     lif("image", ours=dict(n_units=(7,)), steps=50),
+    # its defaults, and two more, over 1,000 steps
+    *(
+        Case(
+            f"lif_long_{name}_{batch}",
+            "LIFCell",
+            dict(n_units=7, **settings),
+            batch=batch,
+            inputs=STRONG,
+            compare=LIF_STATES,
+            spiking=("s",),
+            steps=1000,
+            scale="ci",
+        )
+        for batch in (1, 3)
+        for name, settings in (
+            ("defaults", dict(tau_m=10.0)),
+            ("midpoint", dict(tau_m=7.0, refract_time=1.0, integration_type="rk2", tau_theta=300.0, theta_plus=0.6)),
+            ("one_spike", dict(tau_m=12.0, v_min=-66.0, conduct_leak=0.6, one_spike=True, v_reset=-70.0)),
+        )
+    ),
 ]
