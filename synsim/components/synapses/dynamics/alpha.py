@@ -1,0 +1,41 @@
+"""A conductance with the shape of an alpha function."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import jax
+
+from synsim.component import Now, View, rounded, state, static
+from synsim.components.synapses.dynamics.conductance import ConductanceDynamics
+
+
+class AlphaDynamics(ConductanceDynamics, type_name="alpha"):
+    """Conductance with an alpha function as its kernel.
+
+        h <- h (1 - dt / tau_decay) + g_syn_bar u
+        g <- g (1 - dt / tau_decay) + h                     g_drive: reference
+        g <- g (1 - dt / tau_decay) + h dt / tau_decay      g_drive: published
+        i_syn = -R g (v - syn_rest), or -R g where syn_rest is null;     outputs = i_syn (+ biases)
+
+    u is what the weights transmit; g takes the new h. `published` is the equation tau_decay dg/dt = h - g: one spike
+    gives g_syn_bar (t / tau_decay) exp(-t / tau_decay), with the peak g_syn_bar / e at tau_decay. The reference adds
+    the whole of h in each step, so that its g is tau_decay / dt times as high. v is an inlet where
+    syn_rest is a number, and has to be wired. Shapes: all (B, *post).
+
+    Source: Rall (1967), Journal of Neurophysiology 30, 1138-1168; Gerstner & Kistler (2002), Spiking Neuron Models,
+    ch. 4.
+    """
+
+    g_drive: Literal["reference", "published"] = static(
+        "What of h drives g in a step: the whole of it, or h dt / tau_decay.", default="reference"
+    )
+
+    h_syn = state("Intermediate conductance, which drives g_syn.", "uS", size="post")
+
+    def advance(self, drive: jax.Array, x: View, now: Now, gain: Any, bias: jax.Array | None) -> dict[str, jax.Array]:
+        rate = now.dt / self.tau_decay
+        h = rounded(x.h_syn * (1.0 - rate), now.zero) + rounded(drive * self.g_syn_bar, now.zero)
+        push = h if self.g_drive == "reference" else rounded(h * rate, now.zero)
+        g = rounded(x.g_syn * (1.0 - rate), now.zero) + push
+        return dict(h_syn=h, **self.current(g, x, now, gain, bias))
