@@ -290,16 +290,18 @@ def _fit_synapses(spec: Spec, given: Build, parts: dict[str, Component]) -> dict
     faults = []
     for name in sorted(waiting):
         sides = {side: _side(spec, given, parts, waiting, name, side) for side in ("pre", "post")}
-        lacks = " and ".join(f"{side}synaptic" for side, shape in sides.items() if shape is None)
+        has = {what.size for what in parts[name].compartments.values()}
+        lacks = " and ".join(f"{side}synaptic" for side, shape in sides.items() if shape is None and side in has)
         said = (
             "; ".join(f"its {side}synaptic side has shape {list(shape)}" for side, shape in sides.items() if shape)
             or "nothing wired says how large it is"
         )
+        image = hasattr(getattr(parts[name], "connectivity", None), "x_shape")  # its kernel's shape is always written
         faults.append(
             Fault(
                 f"the shape of {name} cannot be taken from its wires: "
                 + (f"its {lacks} side is not wired to anything of known size" if lacks else said)
-                + "; write its shape",
+                + f"; write its {'x_shape' if image else 'shape'}",
                 ("components", name),
                 at_key=True,
             )

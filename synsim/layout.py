@@ -406,6 +406,7 @@ _WORDS = {
     "channel": "channel",
     "ky": "row of the kernel",
     "kx": "column of the kernel",
+    "memory": "memory slot",
 }
 
 

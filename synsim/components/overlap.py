@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from synsim.component import Component, Now, Size, View, inlet, outlet, param, state, static
+from synsim.component import Component, Now, Size, View, inlet, outlet, param, rounded, state, static
 
 
 class Overlap(Component):
@@ -15,9 +15,11 @@ class Overlap(Component):
 
         cosine   o . t / (|o| |t|), 0 where either is all zeros
         hamming  share of units that are on (> 0) in both or off in both
+        overlaps = the likeness of each row at this call
         overlap = mean over the rows so far,     recalled = share of them above criterion,     over the phase
 
-    Schedule it in `end`: each call counts the rows of the batch once. Shapes: outputs, targets (B, *n_units).
+    Schedule it in `end`: each call counts the rows of the batch once. Shapes: outputs, targets (B, *n_units), overlaps
+    (B,).
 
     Source: Hopfield (1982), PNAS 79:2554 (overlap of a state with a memory).
     """
@@ -33,17 +35,18 @@ class Overlap(Component):
     total = state("Sum of the likeness of all rows.", size="", batch=False, per_phase=True)
     hits = state("Rows above the criterion.", size="", batch=False, per_phase=True)
     rows = state("Rows counted.", size="", batch=False, per_phase=True)
+    overlaps = outlet("Likeness of each row.", size="")
     overlap = outlet("Mean likeness.", size="", batch=False, shown=True)
     recalled = outlet("Share of rows above the criterion.", size="", batch=False, shown=True)
 
     def advance(self, x: View, now: Now) -> dict[str, jax.Array]:
-        del now
         batch = x.outputs.shape[0]
         likeness = self._likeness(x.outputs.reshape(batch, -1), x.targets.reshape(batch, -1))
+        likeness = rounded(likeness, now.zero)
         total = x.total + jnp.sum(likeness)
         hits = x.hits + jnp.sum(likeness > self.criterion).astype(x.hits.dtype)
         rows = x.rows + batch
-        return dict(total=total, hits=hits, rows=rows, overlap=total / rows, recalled=hits / rows)
+        return dict(total=total, hits=hits, rows=rows, overlaps=likeness, overlap=total / rows, recalled=hits / rows)
 
     def _likeness(self, a: jax.Array, b: jax.Array) -> jax.Array:
         if self.measure == "hamming":

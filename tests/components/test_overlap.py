@@ -20,6 +20,7 @@ def test_cosine():
     for k in range(3):
         assert found["overlap"][k] == pytest.approx(cosine[: k + 1].mean(), rel=1e-5)
         assert found["recalled"][k] == pytest.approx((cosine[: k + 1] > 0.9).mean(), rel=1e-6)
+    np.testing.assert_allclose(found["overlaps"], cosine, rtol=1e-5, atol=1e-6)  # of this call alone, a row each
     assert 0.0 < found["recalled"][-1] < 1.0
 
 
@@ -29,11 +30,12 @@ def test_hamming():
     same = (a == b).mean(-1)
     assert found["overlap"][-1] == pytest.approx(same.mean(), rel=1e-6)
     assert found["recalled"][-1] == pytest.approx((same > 0.8).mean(), rel=1e-6)
+    np.testing.assert_allclose(found["overlaps"], same, rtol=1e-6)
 
 
 def test_an_empty_pattern_overlaps_with_nothing():
     found = run(Overlap(n_units=4), {"outputs": 0.0, "targets": 1.0}, 1, batch=2)
-    assert found["overlap"].item() == 0.0 and found["recalled"].item() == 0.0
+    assert found["overlap"].item() == 0.0 and (found["overlaps"] == 0.0).all() and found["recalled"].item() == 0.0
 
 
 def test_sums_are_kept_for_a_phase_and_the_figures_are_shown():
