@@ -1,10 +1,15 @@
-"""One array out of an HDF5 file that may be anybody's: nothing in it is trusted, nothing outside it is followed."""
+"""Arrays and spikes out of an HDF5 file that may be anybody's.
+
+Nothing in it is trusted, nothing outside it is followed.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -19,29 +24,104 @@ def read_array(path: str | Path, key: str, budget: int) -> np.ndarray:
     Refused are links into other files, datasets stored elsewhere or put together from others, anything but plain
     numbers, filters other than HDF5's own, and more than `budget` bytes, judged before a byte is read.
     """
+    with _opened(path) as file:
+        return _numbers(file, key, budget)
+
+
+class SpikeTrains(NamedTuple):
+    """The spikes of one population: times in ms, units, rows of the batch and number of units where they are told."""
+
+    times: np.ndarray
+    units: np.ndarray
+    rows: np.ndarray | None
+    size: int | None
+
+
+class NoPopulation(ValueError):
+    """The population that was asked for is not there, or none was named and there are several."""
+
+
+def read_spikes(path: str | Path, population: str | None, budget: int) -> SpikeTrains:
+    """The spikes of a SONATA file, of the present layout or the one before it, or of a synsim run.
+
+    /spikes/<population>/timestamps and node_ids, or /spikes/timestamps and gids. A ValueError says what is wrong; no
+    more is trusted than by `read_array`.
+    """
+    with _opened(path) as file:
+        spikes = _group(file, "spikes")
+        if spikes is None:
+            raise ValueError("it has no group /spikes, as SONATA files have")
+        populations = {name: found for name in spikes.keys() if (found := _group(spikes, name)) is not None}
+        if "timestamps" in spikes.keys():
+            if population is not None:
+                raise NoPopulation("its spikes are of no named population; leave population out")
+            group, place = spikes, "spikes"
+        else:
+            there = ", ".join([*populations][:12]) or "none"
+            if population is None and len(populations) != 1:
+                raise NoPopulation(f"say which population of it; there are: {there}")
+            name = next(iter(populations)) if population is None else population
+            if name not in populations:
+                near = suggest(name, populations)
+                raise NoPopulation(f"there is no population {name!r} in it.{near} There are: {there}")
+            group, place = populations[name], f"spikes/{name}"
+        ids = "node_ids" if "node_ids" in group.keys() else "gids"
+        times = _numbers(file, f"{place}/timestamps", budget).astype(np.float64) * _in_ms(file, f"{place}/timestamps")
+        units = _numbers(file, f"{place}/{ids}", budget)
+        rows = _numbers(file, f"{place}/row", budget) if "row" in group.keys() else None
+        size = group.attrs.get("units") if "component" in group.attrs else None  # of a synsim run
+        return SpikeTrains(times, units, rows, None if size is None else int(size))
+
+
+TIME_UNITS = {"ms": 1.0, "millisecond": 1.0, "milliseconds": 1.0, "s": 1e3, "second": 1e3, "seconds": 1e3}
+
+
+def _in_ms(file: h5py.File, key: str) -> float:
+    """The unit of a dataset of times in ms, which SONATA's are where they do not say."""
+    unit = _resolve(file, key).attrs.get("units", "ms")
+    unit = unit.decode("utf-8", "replace") if isinstance(unit, bytes) else unit
+    if not isinstance(unit, str) or unit not in TIME_UNITS:
+        raise ValueError(f"{key} has the unit {str(unit)[:40]!r}; only milliseconds and seconds are known")
+    return TIME_UNITS[unit]
+
+
+def _group(at: h5py.Group, name: str) -> h5py.Group | None:
+    """The group of this name, where there is one in this file."""
+    link = at.get(name, getlink=True) if name in at.keys() else None
+    item = at[name] if isinstance(link, h5py.HardLink) else None
+    return item if isinstance(item, h5py.Group) else None
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[h5py.File]:
+    """A file, whose every fault is a ValueError."""
     try:
         with open_to_read(path) as file:
-            dataset = _resolve(file, key)
-            dtype, count = dataset.dtype, math.prod(dataset.shape or ())
-            if dataset.shape is None or dtype.kind not in "biuf" or dtype.names or dtype.hasobject:
-                raise ValueError(f"{key} does not hold numbers, but {dtype}")
-            if dataset.is_virtual or dataset.external:
-                raise ValueError(f"{key} is stored in other files; copy its values into one")
-            created = dataset.id.get_create_plist()
-            filters = [created.get_filter(n)[0] for n in range(created.get_nfilters())]
-            known = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
-            if not known.issuperset(filters):
-                raise ValueError(f"{key} is compressed by something other than gzip")
-            size = count * dtype.itemsize
-            if size > budget:
-                raise ValueError(
-                    f"{key} has shape {dataset.shape}, {size / 1e6:.0f} MB, and {budget / 1e6:.0f} MB are to be had"
-                )
-            if h5py.h5z.FILTER_DEFLATE not in filters and dataset.id.get_storage_size() < size:
-                raise ValueError(f"{key} says that it has shape {dataset.shape}, but holds fewer values")
-            return dataset[...]
+            yield file
     except (OSError, KeyError, RuntimeError, TypeError, AttributeError, MemoryError, OverflowError) as error:
         raise ValueError(f"cannot be read as HDF5 ({' '.join(str(error).split())[:200]})") from error
+
+
+def _numbers(file: h5py.File, key: str, budget: int) -> np.ndarray:
+    dataset = _resolve(file, key)
+    dtype, count = dataset.dtype, math.prod(dataset.shape or ())
+    if dataset.shape is None or dtype.kind not in "biuf" or dtype.names or dtype.hasobject:
+        raise ValueError(f"{key} does not hold numbers, but {dtype}")
+    if dataset.is_virtual or dataset.external:
+        raise ValueError(f"{key} is stored in other files; copy its values into one")
+    created = dataset.id.get_create_plist()
+    filters = [created.get_filter(n)[0] for n in range(created.get_nfilters())]
+    known = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
+    if not known.issuperset(filters):
+        raise ValueError(f"{key} is compressed by something other than gzip")
+    size = count * dtype.itemsize
+    if size > budget:
+        raise ValueError(
+            f"{key} has shape {dataset.shape}, {size / 1e6:.0f} MB, and {budget / 1e6:.0f} MB are to be had"
+        )
+    if h5py.h5z.FILTER_DEFLATE not in filters and dataset.id.get_storage_size() < size:
+        raise ValueError(f"{key} says that it has shape {dataset.shape}, but holds fewer values")
+    return dataset[...]
 
 
 def _resolve(file: h5py.File, key: str, hops: int = 0) -> h5py.Dataset:

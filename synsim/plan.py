@@ -13,7 +13,7 @@ import numpy as np
 from synsim import building, engine, preflight, records
 from synsim import data as data_entries
 from synsim.component import count
-from synsim.data import Entry
+from synsim.data import Clock, Entry
 from synsim.faults import ConfigError, Fault, MissingInput
 from synsim.graph import Graph, Source
 from synsim.layout import LabelLayout, Layout
@@ -195,6 +195,7 @@ class _Loaded:
         self.spec = spec
         self.faults: list[Fault] = []
         self.missing = False
+        self.clock = Clock(spec.run.dt, max([spec.run.steps, *(phase.steps or 0 for phase in spec.phases)]))
         self._read: dict[str, Entry] = {}
 
     def read(self, name: str, typed: TypedSettings, path: tuple | None = None) -> Entry | None:
@@ -202,7 +203,9 @@ class _Loaded:
         known = f"{name} {typed!r}"
         if known not in self._read:
             try:
-                self._read[known] = data_entries.load(name, typed, directory=self.spec.directory, seed=self.spec.seed)
+                self._read[known] = data_entries.load(
+                    name, typed, directory=self.spec.directory, seed=self.spec.seed, clock=self.clock
+                )
             except ConfigError as error:
                 self.missing |= isinstance(error, MissingInput)
                 for fault in error.faults:

@@ -27,7 +27,7 @@ import numpy as np
 
 from synsim.faults import Locked, StoreError
 from synsim.files import Disk, atomic_file, atomic_write, keep_entry, publish, write_all
-from synsim.foreign import read_array
+from synsim.foreign import NoPopulation, SpikeTrains, read_array, read_spikes
 from synsim.layout import (
     Column,
     Events,
@@ -52,8 +52,10 @@ __all__ = [
     "Events",
     "LabelLayout",
     "Layout",
+    "NoPopulation",
     "RecordLayout",
     "Run",
+    "SpikeTrains",
     "States",
     "Trace",
     "Trials",
@@ -61,6 +63,7 @@ __all__ = [
     "atomic_write",
     "check_name",
     "read_array",
+    "read_spikes",
 ]
 
 IN_MEMORY = 256 << 20  # a merged file up to this size is built in memory

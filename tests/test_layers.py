@@ -38,9 +38,14 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "components": (),
     "components.activations": (),
     "components.integrators": (),
-    "components.*_cell": ("component", "components.activations", "components.integrators"),
+    "components.spiking": ("component",),
+    "components.*_cell": ("component", "components.activations", "components.integrators", "components.spiking"),
+    "components.*_srm": ("component",),
     "components.*_trace": ("component", "components.integrators"),
     "components.*_source": ("component",),
+    "components.*_noise": ("component",),
+    "components.*_drive": ("component",),
+    "components.*_kernel": ("component",),
     "components.agreement": ("component",),
     "components.overlap": ("component",),
     "components.class_vote": ("component",),
@@ -48,10 +53,21 @@ WITHIN: dict[str, tuple[str, ...]] = {
     f"{PARTS}.presets": (),
     f"{PARTS}.connectivity": (),
     f"{PARTS}.connectivity.connectivity": ("component",),
-    f"{PARTS}.connectivity.*": ("component", f"{PARTS}.connectivity.connectivity"),
+    # the two that slide filters over an image share its geometry
+    f"{PARTS}.connectivity.*": (
+        "component",
+        f"{PARTS}.connectivity.connectivity",
+        f"{PARTS}.connectivity.sliding",
+    ),
     f"{PARTS}.dynamics": (),
     f"{PARTS}.dynamics.dynamics": ("component",),
-    f"{PARTS}.dynamics.*": ("component", "components.integrators", f"{PARTS}.dynamics.dynamics"),
+    # kernels share what a conductance is: its settings and its current
+    f"{PARTS}.dynamics.*": (
+        "component",
+        "components.integrators",
+        f"{PARTS}.dynamics.dynamics",
+        f"{PARTS}.dynamics.conductance",
+    ),
     f"{PARTS}.rules": (),
     f"{PARTS}.rules.rule": ("component", f"{PARTS}.connectivity.connectivity"),
     f"{PARTS}.rules.*": ("component", "optimisers", f"{PARTS}.rules.rule", f"{PARTS}.connectivity.connectivity"),
@@ -65,6 +81,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
         f"{PARTS}.rules.rule",
         f"{PARTS}.rules.static",
     ),
+    f"{PARTS}.hopfield_synapse": ("component", "initialisers"),
     "catalogue": ("component", f"{PARTS}.presets"),
     "describe": ("catalogue", "component", "faults", "values", f"{PARTS}.synapse"),
     # config: text -> Spec
@@ -72,7 +89,9 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "spec": ("catalogue", "component", "describe", "expressions", "faults"),
     "config": ("config.*", "spec", "values", "faults"),
     "config.*": ("config.*", "spec", "values", "expressions", "faults", "catalogue", "describe", "component"),
-    "data": ("component", "corruptions", "splits", "faults", "preflight", "store"),  # .h5 goes through the store
+    "arrays": ("faults", "preflight", "store"),  # .h5 goes through the store
+    "rasters": ("arrays", "faults", "preflight", "store"),
+    "data": ("arrays", "component", "corruptions", "faults", "rasters", "splits"),
     # Spec -> Graph -> program -> run
     "graph": ("component", "expressions", "faults", "initialisers"),
     "building": (
@@ -150,6 +169,8 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
         "engine",
         "plan",
         "loop",
+        "arrays",
+        "rasters",
         "data",
         "splits",
         "corruptions",
@@ -177,7 +198,7 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     "matplotlib": ("plot",),
     "ngclearn": (),
     "logging": (),
-    "warnings": ("data",),
+    "warnings": ("arrays",),
 }
 
 
@@ -283,7 +304,11 @@ def test_the_table_says_what_the_design_says():
     for name in modules():
         if name.startswith("components."):
             assert not below[name] & {"graph", "engine", "data", "store", "spec", "config", "catalogue"}
-            concrete = {other for other in below[name] if other.endswith(("_cell", "_trace", "_source"))}
+            concrete = {
+                other
+                for other in below[name]
+                if other.endswith(("_cell", "_trace", "_source", "_noise", "_drive", "_kernel"))
+            }
             assert not concrete
         if name.startswith("config") or name in ("spec", "expressions", "values"):
             assert not below[name] & {"graph", "engine", "records", "plan", "loop"}

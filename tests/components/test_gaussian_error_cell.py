@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 from stepping import run
 
 from synsim.components.gaussian_error_cell import GaussianErrorCell
@@ -53,3 +54,22 @@ def test_units_in_a_shape():
     found = run(GaussianErrorCell(n_units=(2, 3, 1)), {"target": 2.0}, 1, batch=2)
     assert found["dmu"].shape == (1, 2, 2, 3, 1)
     assert found["L"].item() == pytest.approx(-2 * 6 * 4.0 / 2)
+
+
+@pytest.mark.parametrize("likelihood", ["reference", "published"])
+def test_a_variance_that_is_wired(likelihood):
+    """The published L is the log density of SciPy and dSigma its derivative; the reference has no normalising term."""
+    variance = RNG.uniform(0.5, 2.0, size=MU.shape)
+    cell = GaussianErrorCell(n_units=4, sigma=9.0, likelihood=likelihood)
+    found = run(cell, {"mu": MU, "target": TARGET, "Sigma": variance}, 1, batch=3)
+    np.testing.assert_allclose(found["dmu"], (TARGET - MU) / variance, rtol=1e-5)
+
+    def density(sigma):
+        return jax.scipy.stats.norm.logpdf(TARGET, MU, jnp.sqrt(sigma)).sum()
+
+    if likelihood == "published":
+        np.testing.assert_allclose(found["L"][0], stats.norm.logpdf(TARGET, MU, np.sqrt(variance)).sum(), rtol=1e-5)
+        np.testing.assert_allclose(found["dSigma"], jax.grad(density)(jnp.asarray(variance)), rtol=1e-4, atol=1e-5)
+    else:
+        np.testing.assert_allclose(found["L"][0], -np.sum((TARGET - MU) ** 2 / (2 * variance)), rtol=1e-5)
+        np.testing.assert_array_equal(found["dSigma"], 1.0)
