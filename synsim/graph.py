@@ -92,13 +92,13 @@ def full_shape(part: Component, what: Compartment, batch: int) -> Shape:
 
 
 def unwired(graph: Graph) -> list[str]:
-    """The inlets that read their default because nothing is wired to them."""
+    """The inlets that read a constant because nothing is wired to them; one that reads a setting lacks nothing."""
     wired = {f"{component}.{inlet}" for component, inlet, _ in graph.wires}
     return [
         f"{name}.{inlet}"
         for name in graph.names
         for inlet, what in graph.parts[name].compartments.items()
-        if what.kind == "inlet" and f"{name}.{inlet}" not in wired
+        if what.kind == "inlet" and f"{name}.{inlet}" not in wired and not isinstance(what.default, str)
     ]
 
 

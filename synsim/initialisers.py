@@ -11,7 +11,7 @@ product of all axes but the last.
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -130,6 +130,27 @@ class Gaussian(Initialiser, type_name="gaussian"):
 
     def values(self, key: jax.Array, shape: Shape, dtype: Any) -> jax.Array:
         return self.mean + self.std * jax.random.normal(key, shape, dtype)
+
+
+class Spread(Initialiser, type_name="spread"):
+    """From first to last along the elements: w_i = first + (last - first) p^power, p = (i + 1/2) / n of n elements.
+
+    Two settings of a cell that are both spread go together, unit by unit. With `spacing: reciprocal` it is 1/w that
+    is spread so, as a rate is whose time constant is the setting. Source: none.
+    """
+
+    first: float = param("Value that the first element is next to.")
+    last: float = param("Value that the last element is next to.")
+    power: float = param("Exponent: 2 puts more of the values near the first.", default=1.0, gt=0)
+    spacing: Literal["linear", "reciprocal"] = static(
+        "What is spread: the values or their reciprocals.", default="linear"
+    )
+
+    def values(self, key: jax.Array, shape: Shape, dtype: Any) -> jax.Array:
+        p = jnp.asarray((np.arange(math.prod(shape)) + 0.5) / math.prod(shape), dtype) ** self.power
+        if self.spacing == "reciprocal":
+            return (1.0 / ((1.0 - p) / self.first + p / self.last)).reshape(shape)
+        return (self.first + (self.last - self.first) * p).reshape(shape)
 
 
 class FanInUniform(Initialiser, type_name="fan_in_uniform"):

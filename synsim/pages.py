@@ -221,8 +221,13 @@ def _default(value: Any) -> str:
 def _compartment_words(each: Mapping[str, Any]) -> str:
     bits = [each["kind"], f"[{each['unit']}]" if each["unit"] else "", each["doc"]]
     if each["kind"] == "inlet":
-        bits.append("needs a wire" if each.get("required") else f"default {each['default']:g}")
+        bits.append("needs a wire" if each.get("required") else f"default {_unwired(each['default'])}")
     return " ".join(bit for bit in bits if bit)
+
+
+def _unwired(default: float | str) -> str:
+    """What an inlet reads that no wire feeds: a number, or what a setting says."""
+    return f"the setting {default}" if isinstance(default, str) else f"{default:g}"
 
 
 def card_markdown(card: Mapping[str, Any]) -> Iterator[str]:

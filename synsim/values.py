@@ -214,6 +214,9 @@ def _choice(names: list[str]) -> str:
 
 
 def _plural(annotation: Any) -> str:
+    options = typing.get_args(annotation)
+    if typing.get_origin(annotation) is tuple and Ellipsis not in options:
+        return f"lists of {len(options)} {_plural(options[0])}"
     named = {int: "whole numbers", float: "numbers", str: "texts", bool: "true or false"}
     return named.get(annotation, "values")
 

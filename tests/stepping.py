@@ -66,8 +66,12 @@ def run(
     start: Mapping[str, Any] | None = None,
     keys: Any = None,
     dtype: Any = jnp.float32,
+    forced: Mapping[str, Any] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Every compartment after each step: (steps, …). `inputs` are (steps, …) by inlet, or one value for all steps."""
+    """Every compartment after each step: (steps, …). `inputs` are (steps, …) by inlet, or one value for all steps.
+
+    `forced` are states (steps, …) that each step starts from, instead of where the step before it ended.
+    """
     keys = jax.random.split(jax.random.key(0), steps) if keys is None else keys
     still = unwired(component, batch, dtype)
     played = {name: jnp.asarray(value, dtype) for name, value in inputs.items() if np.ndim(value)}
@@ -76,7 +80,8 @@ def run(
             still[name] = jnp.full_like(still[name], value)
 
     def step(values: Arrays, row: tuple) -> tuple[Arrays, Arrays]:
-        k, key, fed = row
+        k, key, fed, before = row
+        values = values | before
         now = Now(k * jnp.asarray(dt, dtype), k, dt, key)
         for method in methods:
             values = call(component, method, values, still | fed, now)
@@ -84,7 +89,8 @@ def run(
 
     values = starts(component, batch, dtype)
     values |= {name: jnp.asarray(value, dtype) for name, value in (start or {}).items()}
-    _, seen = jax.jit(lambda v, rows: jax.lax.scan(step, v, rows))(values, (jnp.arange(steps), keys, played))
+    before = {name: jnp.asarray(value, dtype) for name, value in (forced or {}).items()}
+    _, seen = jax.jit(lambda v, rows: jax.lax.scan(step, v, rows))(values, (jnp.arange(steps), keys, played, before))
     return {name: np.asarray(value) for name, value in seen.items()}
 
 

@@ -14,9 +14,9 @@ import synsim
 CONFIGS = Path(__file__).parent.parent / "configs"
 
 
-def run(name, tmp_path, seed=None):
+def run(name, tmp_path, seed=None, overrides=()):
     options = {} if seed is None else {"options": {"--seed": ("seed", seed)}}
-    return synsim.run(CONFIGS / f"{name}.yaml", out=tmp_path, **options)
+    return synsim.run(CONFIGS / f"{name}.yaml", out=tmp_path, overrides=overrides, **options)
 
 
 def test_every_config_says_what_to_expect_and_is_tested():
@@ -40,6 +40,59 @@ def test_lif_fi(tmp_path):
                 # a spike comes at the first step past the threshold, so a period is late by less than one step each
                 assert 0 <= np.diff(times).mean() - period < 0.01 + 1e-6
                 assert times[0] == pytest.approx(period - refractory, abs=0.011)
+        assert left["free.v"].data.shape == (1000, 3)
+
+
+@pytest.mark.parametrize("seed", range(choose(quick=2, ci=4, full=10)))
+def test_hopfield_digits(tmp_path, seed):
+    """Ramsauer et al. (2020): one update retrieves, and the energy never rises."""
+    with run("hopfield_digits", tmp_path, seed) as left:
+        digits = left.initial("W", "weights").T
+        assert digits.shape == (100, 64) and set(np.unique(digits)) == {-1.0, 1.0}
+        ends, probes = np.asarray(left["W.outputs"].data), np.asarray(left["W.inputs"].data)
+        assert ends.shape == (3, 100, 64) and probes.shape == (5, 100, 64)
+        assert ((probes[0] == 0).sum(1) == 32).all()
+        np.testing.assert_array_equal(probes[0][probes[0] != 0], digits[probes[0] != 0])
+
+        def cosine(a):
+            return (a * digits).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(digits, axis=1)
+
+        assert np.mean(cosine(ends[0]) > 0.95) >= 0.99
+        assert np.mean(cosine(ends[1]) > 0.95) == pytest.approx(0.976, abs=0.03)
+        overlaps = np.asarray(left["recall.overlaps"].data)
+        np.testing.assert_allclose(overlaps[:4], [cosine(each) for each in probes[1:]], rtol=1e-4)
+        np.testing.assert_allclose(overlaps[4], cosine(ends[2]), rtol=1e-4)
+        assert float(left.final("recall", "recalled")) == pytest.approx(np.mean(overlaps > 0.95), abs=1e-5)
+        energies = np.asarray(left["W.energies"].data)
+        assert energies.shape == (5, 100) and (energies[0] > energies[-1] + 10).all()
+        assert set(left.trials.labels["class"][1].tolist()) == set(range(10))
+
+
+@pytest.mark.parametrize("beta", choose(quick=(0.1, 1.0), ci=(0.1, 0.2, 1.0, 4.0, 8.0)))
+def test_hopfield_digits_at_any_beta(tmp_path, beta):
+    changed = [f"W.beta={beta}", "run.precision=float64"]
+    with synsim.run(CONFIGS / "hopfield_digits.yaml", out=tmp_path, overrides=changed) as left:
+        assert np.diff(left["W.energies"].data, axis=0).max() <= 1e-10
+        ends, overlaps = np.asarray(left["W.outputs"].data)[2], np.asarray(left["recall.overlaps"].data)
+        if beta <= 0.2:
+            assert not (overlaps > 0.95).any()
+        lengths = np.linalg.norm(ends, axis=1)
+        alike = (ends @ ends.T) / np.outer(lengths, lengths)
+        assert alike.min() > 0.999 if beta == 0.1 else alike.min() < 0.9  # one mean state, or several
+
+
+def test_if_fi(tmp_path):
+    """f = R I / (tau (thr - v_reset)), and the refractory time in series with it."""
+    drive = np.array([4.0, 10.0, 25.0])
+    with run("if_fi", tmp_path) as left:
+        for cells, refractory in (("free", 0.0), ("held", 2.0)):
+            spikes = left.spikes(f"{cells}.s")
+            for unit in range(3):
+                times = spikes.timestamps[spikes.node_ids == unit]
+                period = refractory + 10.0 * 8.0 / drive[unit]
+                assert len(times) > 40
+                # a spike comes at the first step past the threshold: late by less than one step each
+                assert -1e-6 <= np.diff(times).mean() - period < 0.01 + 1e-6
         assert left["free.v"].data.shape == (1000, 3)
 
 
@@ -80,3 +133,173 @@ def test_stdp_digits(tmp_path, seed):
         np.testing.assert_allclose(left.final("W1", "weights").sum(0), 6.4, rtol=1e-4)
         labels = left.trials.labels["class"]
         assert set(labels.tolist()) == set(range(10))
+
+
+@pytest.mark.parametrize(("dt", "peak", "steep"), [(0.1, 1.8580, 18.580), (0.01, 1.8412, 184.12)])
+def test_alpha_epsc(tmp_path, dt, peak, steep):
+    """Rall (1967): t / tau exp(-t / tau); n Euler steps have a closed form of their own, with that as its limit."""
+    from scipy.integrate import solve_ivp
+
+    steps = round(100.0 / dt)
+    overrides = [] if dt == 0.1 else [f"let.dt={dt}", f"run.steps={steps}"]
+    with run("alpha_epsc", tmp_path, overrides=overrides) as left:
+        seen = {name: np.asarray(left[name].data, np.float64)[:, 0] for name in left.records}
+    n = np.arange(1, steps + 1)
+    euler = dt / 5 * n * (1 - dt / 5) ** (n - 1.0)
+    g = seen["unit.g_syn"]
+    np.testing.assert_allclose(g, euler, rtol=4e-4)
+    assert 5 * g.max() == pytest.approx(peak, abs=1e-4) and g.sum() * dt == pytest.approx(5.0, rel=1e-4)
+    assert (1 + g.argmax()) * dt == pytest.approx(4.95, abs=0.051)
+    alpha = n * dt / 5 * np.exp(-n * dt / 5)
+    assert np.abs(g - alpha).max() < 0.05 * dt  # order one: ten times as close at a tenth of the step
+    np.testing.assert_array_equal(seen["unit.i_syn"], -g)
+    np.testing.assert_allclose(seen["epsc.i_syn"], 65 * g, rtol=1e-5)
+    np.testing.assert_allclose(seen["ipsc.i_syn"], -15 * g, rtol=1e-5)
+    assert seen["steep.g_syn"].max() == pytest.approx(steep, rel=6e-5)
+    np.testing.assert_allclose(seen["steep.g_syn"], 5 / dt * g, rtol=1e-3)
+
+    def membrane(t, v):
+        return (-65 - v - 100 * 0.001 * np.e * t / 5 * np.exp(-t / 5) * v) / 20
+
+    exact = solve_ivp(membrane, (0, 100), [-65.0], rtol=1e-9, atol=1e-9, t_eval=n[:-1] * dt).y[0]
+    assert np.abs(seen["cell.v"][:-1] - exact).max() < 0.35 * dt
+    potential = seen["cell.v"] + 65
+    assert potential.max() == pytest.approx(2.3953 if dt == 0.1 else 2.3839, abs=3e-4)
+    assert (1 + potential.argmax()) * dt == pytest.approx(15.483, abs=0.04 + 1.5 * dt)  # flat in float32
+
+
+@pytest.mark.parametrize("seed", range(choose(quick=1, ci=2, full=5)))
+def test_gerstner_covariance(tmp_path, seed):
+    pixels = covariance_of(1700)
+    with run("gerstner_covariance", tmp_path, seed) as left:
+        found = {name: left.final(name, "weights").astype(np.float64) for name in ("mean", "running")}
+        assert [int(np.sum(left.trials.phase == k)) for k in range(2)] == [17, 680]
+        norm = np.asarray(left["running.weights"].data)[left.trials.phase == 1]
+    assert np.abs(found["mean"] - pixels).max() < 1e-5 * np.abs(pixels).max()
+    assert np.linalg.norm(found["running"] - pixels) <= 0.01 * np.linalg.norm(pixels)
+    rise = norm[[99, 199, 399]] / norm[-1]  # 1 - .99^n
+    np.testing.assert_allclose(rise, 1 - 0.99 ** np.array([100, 200, 400]), atol=0.02)
+
+
+def test_gerstner_covariance_of_all_digits_in_one_batch(tmp_path):
+    pixels = covariance_of(1797)
+    overrides = ["data.digits.rows=0:1797", "run.batch=1797", "mean.eta=1"]
+    with run("gerstner_covariance", tmp_path, overrides=overrides) as left:
+        found = left.final("mean", "weights").astype(np.float64)
+    assert np.abs(found - pixels).max() < 1e-5 * np.abs(pixels).max()
+
+
+def covariance_of(rows):
+    """NumPy's covariance of the first digits' pixels, between 0 and 1."""
+    from sklearn.datasets import load_digits
+
+    return np.cov(load_digits().data[:rows] / 16, rowvar=False, bias=True)
+
+
+@pytest.mark.parametrize("seed", range(choose(quick=1, ci=2, full=5)))
+def test_deconv_stdp(tmp_path, seed):
+    with run("deconv_stdp", tmp_path, seed) as left:
+        phase, overlap = left.trials.phase, np.asarray(left["likeness.overlap"].data).ravel()
+        before, _, after = (float(overlap[phase == k][-1]) for k in range(3))
+        assert [int(np.sum(phase == k)) for k in range(3)] == [360, 2 * 1437, 360]
+        # over five seeds: .6456 with sd .007, and .8750 with sd .001
+        assert before == pytest.approx(0.645, abs=0.03)
+        assert after == pytest.approx(0.875, abs=0.006)
+        filters = {name: getattr(left, name)("W", "weights")[..., 0].reshape(16, 16) for name in ("initial", "final")}
+        # pixels of a filter: (sum w^2)^2 / sum w^4, which is n where n pixels are alike and the others are zero
+        pixels = {name: ((w**2).sum(0) ** 2 / (w**4).sum(0)).mean() for name, w in filters.items()}
+        assert pixels["initial"] == pytest.approx(14.0, abs=0.6)
+        assert pixels["final"] == pytest.approx(3.8, abs=0.4)
+        # before, any two filters are nearly one (cosine .97); now they differ (.39), and each has its part
+        unit = {name: w / np.linalg.norm(w, axis=0) for name, w in filters.items()}
+        alike = {name: (w.T @ w)[np.triu_indices(16, 1)].mean() for name, w in unit.items()}
+        assert alike["initial"] > 0.95 and alike["final"] == pytest.approx(0.39, abs=0.04)
+        spikes = left.spikes("z.s")
+        share = np.bincount(spikes.node_ids[phase[spikes.trial] == 2] % 16, minlength=16)
+        assert 0.03 < share.min() / share.sum() and share.max() / share.sum() < 0.1
+    from sklearn.datasets import load_digits
+
+    images = load_digits().data
+    for guess, known in ((np.ones(64), 0.63), (images.mean(0), 0.83)):
+        cosines = images @ guess / np.linalg.norm(images, axis=1) / np.linalg.norm(guess)
+        assert cosines.mean() == pytest.approx(known, abs=0.005)
+
+
+def trains(left, path, units):
+    """The spike times of each unit."""
+    spikes = left.spikes(path)
+    return [np.asarray(spikes.timestamps)[np.asarray(spikes.node_ids) == unit] for unit in range(units)]
+
+
+def test_adex_patterns(tmp_path):
+    """Naud et al. (2008), Biol. Cybern. 99:335, figure 4; the figures from an independent NumPy program."""
+    with run("adex_patterns", tmp_path) as left:
+        times = trains(left, "z.s", 4)
+    assert [len(each) for each in times] == [pytest.approx(60, abs=1), 12, 12, 11]
+    np.testing.assert_allclose([each[0] for each in times], [14.4, 15.1, 5.7, 16.4], atol=0.11)
+    tonic, adapting, initial, bursting = (np.diff(each) for each in times)
+    assert 9.2 < tonic.min() and tonic.max() < 10.0
+    np.testing.assert_allclose(adapting[:5], [11.6, 14.7, 20.0, 29.8, 48.0], atol=0.3)
+    assert adapting[-1] == pytest.approx(76.1, abs=0.3)
+    np.testing.assert_allclose(initial, [3.8, 7.7, 55.0, *[64.2] * 8], atol=0.3)
+    assert bursting[0] < bursting[1] < 7.0  # the first burst has three
+    np.testing.assert_allclose(bursting[3::2], 5.8, atol=0.11)
+    np.testing.assert_allclose(times[3][5::2] - times[3][3:-2:2], 139.1, atol=0.5)
+
+
+def test_izhikevich_patterns(tmp_path):
+    """Izhikevich (2004), IEEE Trans. Neural Networks 15:1063, figure 1: its panels A to I, M, N, P and S."""
+    with run("izhikevich_patterns", tmp_path) as left:
+        times = trains(left, "z.s", 13)
+    tonic, phasic, bursts, burst, mixed, adapting, class_1, class_2, late, rebound, rebounds, bistable, inhibited = (
+        times
+    )
+    gaps = [np.diff(each) for each in times]
+    assert len(tonic) >= 12 and np.ptp(gaps[0][3:]) < 1.0
+    assert len(phasic) == 1
+    between = gaps[2][gaps[2] > 20.0]
+    assert len(between) >= 5 and np.ptp(between[1:]) < 4.0 and gaps[2][gaps[2] < 20.0].max() < 10.0
+    assert 5 <= len(burst) <= 10 and gaps[3].max() < 10.0
+    assert gaps[4][:2].max() < 5.0 and gaps[4][2:].min() > 30.0 and np.ptp(gaps[4][3:]) < 0.5
+    assert gaps[5][-1] > 10 * gaps[5][0] and (np.diff(gaps[5]) > -0.2).all()
+    assert 1e3 / gaps[6][0] < 25.0 and (np.diff(gaps[6]) < 0.0).all() and 1e3 / gaps[6][-1] > 70.0
+    assert 1e3 / gaps[7][0] > 50.0
+    assert len(late) == 1 and late[0] - 13.0 == pytest.approx(7.0, abs=0.5)
+    assert len(rebound) == 1 and rebound[0] > 25.0
+    assert 8 <= len(rebounds) <= 20 and rebounds[0] > 25.0 and gaps[10].max() < 10.0
+    assert len(bistable) == 5 and 37.5 < bistable[0] and bistable[-1] < 207.5 and np.ptp(gaps[11]) < 0.3
+    assert len(inhibited) == 3 and inhibited[0] > 50.0 and inhibited[-1] < 220.0
+    # an independent NumPy integration at 0.01 ms, with the step's drives: the first spikes of the first eight
+    expected = [22.6, 42.8, 22.5, 38.3, 23.5, 21.5, 84.0, 104.4]
+    np.testing.assert_allclose([each[0] for each in times[:8]], expected, atol=0.25)
+
+
+@pytest.mark.parametrize("seed", range(choose(quick=1, ci=2, full=5)))
+def test_izhikevich_network(tmp_path, seed):
+    """Izhikevich (2003): the figures are means over seeds of the paper's program, ± 3 to 4 standard deviations."""
+    with run("izhikevich_network", tmp_path, seed) as left:
+        rates, activity = {}, np.zeros(1000)
+        for cells, units, expected, within in (("E", 800, 7.7, 0.6), ("I", 200, 7.3, 0.8)):
+            steps = np.asarray(left.spikes(f"{cells}.s").timestamps).round().astype(int)
+            rates[cells] = len(steps) / units  # in one second
+            assert rates[cells] == pytest.approx(expected, abs=within), cells
+            activity += np.bincount(steps, minlength=1000)
+    windows = [activity[k : k + 250] for k in range(0, 751, 125)]
+    power = sum(np.abs(np.fft.rfft((each - each.mean()) * np.hanning(250))) ** 2 for each in windows)
+    frequency = np.fft.rfftfreq(250, 1e-3)
+    heard = (frequency > 2.0) & (frequency < 100.0)
+    assert frequency[heard][np.argmax(power[heard])] == pytest.approx(8.0, abs=2.0)
+
+
+def test_hodgkin_huxley(tmp_path):
+    """Hodgkin & Huxley (1952), figure 12: 15 mV of displacement; SciPy's LSODA at 1e-9 gives the same figures."""
+    with run("hodgkin_huxley", tmp_path) as left:
+        times = trains(left, "axon.s", 6)
+        v = np.asarray(left["shocked.v"].data).ravel()
+    assert [len(each) for each in times] == [0, 1, 3, 53, 69, 87]
+    rates = [1e3 / np.diff(each)[-1] for each in times[3:]]
+    np.testing.assert_allclose(rates, [52.27, 68.31, 86.46], rtol=0.002)
+    peak = int(np.argmax(v))
+    assert v[peak] == pytest.approx(105.41, abs=0.05) and 0.02 * (peak + 1) == pytest.approx(1.161, abs=0.021)
+    low = peak + int(np.argmin(v[peak:]))
+    assert v[low] == pytest.approx(-11.18, abs=0.02) and 0.02 * (low + 1) == pytest.approx(4.02, abs=0.05)

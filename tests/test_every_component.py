@@ -36,7 +36,7 @@ UNITS = 5
 IMAGE = (6, 4)  # not square, and more rows than a kernel has
 KERNEL = (3, 2, 2, 3)
 DENSE = (5, 3)
-KNOWN_UNITS = {"", "ms", "mV", "nA", "MOhm", "1/nA", "Hz", "nats", "nS", "pF", "1", "rad", "1/ms", "mS", "uF", "uS"}
+KNOWN_UNITS = {"", *"ms mV nA MOhm 1/nA Hz nats nS pF 1 rad 1/ms mS uF uS uS/ms".split()}
 
 TYPES = tuple(catalogue.types())
 PRESETS = [entry for entry in catalogue.types().values() if not isinstance(entry, type)]
@@ -56,8 +56,11 @@ CASES: dict[str, dict[str, Any]] = {
 # ------------------------------------------------------------------------------------------- a config for any type
 
 
-def value_for(setting: describe.Setting) -> Any:
-    """Some value that a setting allows, by what it says of itself."""
+def value_for(setting: describe.Setting, rank: int = 0) -> Any:
+    """Some value that a setting allows, by what it says of itself; lower for settings of a higher rank.
+
+    Two times that a model needs are not the same one, and the first is mostly the longer.
+    """
     options = [kind for kind in typing.get_args(setting.annotation) or (setting.annotation,) if kind is not type(None)]
     if setting.annotation == Size:
         return UNITS
@@ -72,7 +75,7 @@ def value_for(setting: describe.Setting) -> Any:
         return True
     low = setting.bounds.get("gt", setting.bounds.get("ge", 0.0))
     high = setting.bounds.get("lt", setting.bounds.get("le", low + 20.0))
-    return int(low) + 3 if kind is int else low + (high - low) / 2 if kind is float else "x"
+    return int(low) + 3 if kind is int else low + (high - low) / (2 + rank) if kind is float else "x"
 
 
 def settings_for(type_name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,12 +84,19 @@ def settings_for(type_name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     made = dict(chosen)
     for name, setting in table.items():
         if name not in made and setting.required:
-            made[name] = value_for(setting)
+            made[name] = value_for(setting, len(made))
     if "shape" in table and "shape" not in made:
         made["shape"] = list(DENSE)
     if "x_shape" in table:
         made["x_shape"] = list(IMAGE)
     return made
+
+
+def dt_for(type_name: str, settings: Mapping[str, Any]) -> float:
+    """A tenth of the shortest time constant, at most 1 ms: a cell may be too fast for steps of 1 ms."""
+    table = describe.settings(type_name, settings)
+    times = [settings.get(name, setting.default) for name, setting in table.items() if name.startswith("tau_")]
+    return min([1.0, *(0.1 * time for time in times if isinstance(time, float) and time > 0.0)])
 
 
 def config_for(
@@ -104,7 +114,7 @@ def config_for(
     inlets = [name for name, c in compartments.items() if c.kind == "inlet"]
     config = {
         "name": "one",
-        "run": {"steps": steps, "batch": batch, "precision": precision},
+        "run": {"dt": dt_for(type_name, settings), "steps": steps, "batch": batch, "precision": precision},
         "components": {"c": {"type": type_name, **settings}},
         "wires": {f"c.{name}": 0.5 for name in inlets},
         "schedule": {"step": [f"c.{method}" for method in describe.methods(type_name, settings)]},

@@ -18,6 +18,7 @@ from synsim.initialisers import (
     Gaussian,
     Hollow,
     Identity,
+    Spread,
     Uniform,
     fan_in,
 )
@@ -43,6 +44,15 @@ def test_uniform():
     assert found.min() >= -0.5 and found.max() < 1.5
     assert found.mean() == pytest.approx(0.5, abs=4 * 2 / np.sqrt(12 * found.size))
     assert found.var() == pytest.approx(4 / 12, rel=0.03)
+
+
+def test_spread():
+    np.testing.assert_allclose(draw(Spread(first=1.0, last=3.0), (4,)), [1.25, 1.75, 2.25, 2.75])
+    np.testing.assert_allclose(
+        draw(Spread(first=-65.0, last=-50.0, power=2.0), (2,)), -65 + 15 * np.array([0.25, 0.75]) ** 2
+    )
+    rates = 0.02 + 0.08 * (np.arange(6).reshape(2, 3) + 0.5) / 6
+    np.testing.assert_allclose(draw(Spread(first=50.0, last=10.0, spacing="reciprocal"), (2, 3)), 1 / rates, rtol=1e-6)
 
 
 def test_gaussian():

@@ -32,7 +32,13 @@ VARIANTS = {
             "prior": "cauchy",
             "tau_m": 7.3,
         }
-        for method, function in (("euler", "tanh"), ("rk2", "sigmoid"), ("rk4", "elu"), ("heun", "softplus"))
+        for method, function in (
+            ("euler", "tanh"),
+            ("rk2", "sigmoid"),
+            ("rk4", "elu"),
+            ("heun", "softplus"),
+            ("exponential_euler", "tanh"),
+        )
     },
     **{
         f"LIFCell {surrogate} {refractory}": {
@@ -46,6 +52,98 @@ VARIANTS = {
         for surrogate in ("arctan", "triangular", "secant_lif")
         for refractory in ("reference", "published")
     },
+    **{
+        f"{cell} {method} {coupling}": {"type": cell, "integration_type": method, "coupling": coupling}
+        for cell in ("AdExCell", "IzhikevichCell", "FitzhughNagumoCell", "HodgkinHuxleyCell", "RAFCell")
+        for method, coupling in (("rk2", "reference"), ("rk4", "published"), ("exponential_euler", "reference"))
+    },
+    "IzhikevichCell program": {"type": "IzhikevichCell", "integration_type": "two_half_steps", "tau_w": 47.1},
+    **{
+        f"HopfieldSynapse {rule} {form}": {
+            "type": "HopfieldSynapse",
+            "update_rule": rule,
+            "energy_form": form,
+            "contrastive_form": form,
+            "beta": 0.37,
+            "resist_scale": 1.3,
+        }
+        for rule in ("delta", "contrastive")
+        for form in ("reference", "published")
+    },
+    **{
+        f"QuadLIFCell {form} {method}": {
+            "type": "QuadLIFCell",
+            "quadratic": form,
+            "refractory": form,
+            "integration_type": method,
+            "tau_m": 103.7,
+            "critical_v": 0.37,
+            "resist_m": 21.7,
+            "v_min": -66.1,
+        }
+        for form, method in (("reference", "ralston"), ("published", "exponential_euler"))
+    },
+    **{
+        f"SLIFCell {more}": {
+            "type": "SLIFCell",
+            "tau_m": 7.3,
+            "resist_m": 1.7,
+            "thr": 0.43,
+            "resist_inh": 0.37,
+            "refract_time": 2.0,
+            "sticky_spikes": True,
+            "surrogate_form": "published",
+            **setting,
+        }
+        for more, setting in {"shared": {"rho_b": 0.013}, "own": {"thr_gain": 0.037, "thr_leak": 0.0091}}.items()
+    },
+    **{
+        f"{kernel} {form} {rest}": {
+            "type": kernel,
+            "g_drive": form,
+            "tau_decay": 4.7,
+            "g_syn_bar": 0.137,
+            "syn_rest": rest,
+            "bias_init": 0.1,
+            **({"tau_rise": 1.3} if kernel == "DoubleExpSynapse" else {}),
+        }
+        for kernel in ("AlphaSynapse", "DoubleExpSynapse")
+        for form, rest in (("reference", None), ("published", -69.3))
+    },
+    "ExponentialSynapse -69.3": {
+        "type": "ExponentialSynapse",
+        "tau_decay": 4.7,
+        "g_syn_bar": 0.137,
+        "syn_rest": -69.3,
+        "bias_init": 0.1,
+    },
+    "LIFSRM published": {"type": "LIFSRM", "tau_m": 7.3, "thr": -64.1, "spike_response": "published"},
+    "RAFSRM published": {"type": "RAFSRM", "tau_v": 7.3, "omega": 1.3, "spike_response": "published"},
+    "WTASCell published": {"type": "WTASCell", "tau_m": 7.3, "thr_base": 0.13, "membrane": "published"},
+    **{
+        f"LeakyNoiseCell {method} {function}": {
+            "type": "LeakyNoiseCell",
+            "integration_type": method,
+            "act_fx": function,
+            "noise": noise,
+            "tau_x": 7.3,
+        }
+        for method, function, noise in (("euler", "silu", "reference"), ("rk4", "tanh", "published"))
+    },
+    "GaussianErrorCell published": {"type": "GaussianErrorCell", "likelihood": "published", "sigma": 1.37},
+    "LaplacianErrorCell published": {"type": "LaplacianErrorCell", "likelihood": "published", "scale": 1.37},
+    "BernoulliErrorCell logits": {"type": "BernoulliErrorCell", "input_logits": True},
+    "LatencyCell normalised": {"type": "LatencyCell", "normalize": True, "num_steps": 37.0, "tau": 7.3},
+    "LatencyCell linear": {"type": "LatencyCell", "linearize": True, "normalize": True, "num_steps": 37.0},
+    "TTFSCell logarithmic": {"type": "TTFSCell", "latency_mode": "logarithmic"},
+    "RetinalGanglionCell ratio": {
+        "type": "RetinalGanglionCell",
+        "filter_type": "RoG",
+        "area_shape": [7, 6],
+        "patch_shape": [3, 2],
+        "step_shape": [2, 2],
+    },
+    "GaussianNoise white": {"type": "GaussianNoise", "scaling": "white", "interval": 3.0, "sigma": 1.37},
     "VarTrace nearest": {"type": "VarTrace", "n_nearest_spikes": 2, "a_delta": 0.31, "tau_tr": 13.0},
 }
 CHOSEN = sorted(VARIANTS)[:: choose(quick=4, ci=2, full=1)]

@@ -1,7 +1,8 @@
 """Faults of the reference that touch the synapses here, each as fixed or as kept, by its number in the list.
 
-Those of cells are beside their cells: 11 and 28, 29 in test_rate_cell and test_gaussian_error_cell, 15 in
-test_gaussian_error_cell, 31 in test_lif_cell, 30 in test_initialisers.
+Those of cells are beside their cells: 11 and 28, 29 in test_rate_cell and test_gaussian_error_cell, 11 also in
+test_slif_cell, 15 in test_gaussian_error_cell, test_slif_cell and test_wtas_cell, 16 in test_if_cell, 31 in
+test_lif_cell and test_quad_lif_cell, 30 in test_initialisers.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from stepping import call, run, starts, synapse, unwired
 
-from synsim import catalogue
+from synsim import catalogue, describe
 from synsim.component import Component, Now
 from synsim.components.lif_cell import LIFCell
 from synsim.components.synapses.presets import PRESETS
@@ -43,11 +44,10 @@ def test_6_decay_and_elastic_net_run():
     assert hebbian(0.5, 0.0, 0.0, eta=0.1, sign_value=-1.0, **elastic).item() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("name", ["HebbianConvSynapse", "HebbianDeconvSynapse"])
 @pytest.mark.parametrize("channels", [1, 3, 5])
-def test_8_one_bias_for_each_output_channel(channels):
-    one = synapse(
-        "HebbianConvSynapse", shape=(3, 3, 2, channels), x_shape=(6, 4), eta=0.1, bias_init=Constant(value=0.3)
-    )
+def test_8_one_bias_for_each_output_channel(channels, name):
+    one = synapse(name, shape=(3, 3, 2, channels), x_shape=(6, 4), eta=0.1, bias_init=Constant(value=0.3))
     pre, post = RNG.normal(size=(1, 3, 6, 4, 2)), RNG.normal(size=(1, 3, 6, 4, channels))
     found = run(one, {"inputs": pre, "pre": pre, "post": post}, 1, batch=3, methods=["advance", "evolve"])
     assert found["outputs"].shape == (1, 3, 6, 4, channels)
@@ -55,8 +55,9 @@ def test_8_one_bias_for_each_output_channel(channels):
     np.testing.assert_allclose(found["biases"][0], 0.3 - 0.1 * post[0].sum((0, 1, 2)), rtol=1e-4)
 
 
-def test_9_filters_learn_without_biases():
-    one = synapse("HebbianConvSynapse", shape=(3, 3, 2, 4), x_shape=(5, 5), eta=0.001)
+@pytest.mark.parametrize("name", ["HebbianConvSynapse", "HebbianDeconvSynapse"])
+def test_9_filters_learn_without_biases(name):
+    one = synapse(name, shape=(3, 3, 2, 4), x_shape=(5, 5), eta=0.001)
     found = run(one, {"inputs": 1.0, "pre": 1.0, "post": 1.0}, 3, methods=["advance", "evolve", "advance"])
     assert np.isfinite(found["outputs"]).all() and "biases" not in found
 
@@ -65,11 +66,13 @@ def test_9_filters_learn_without_biases():
 @pytest.mark.parametrize("name", PRESETS)
 def test_10_36_every_array_keeps_its_shape_through_a_fresh_scan(name, batch):
     """`run` is a scan from a fresh start, and asserts shape and dtype after every call."""
-    settings = dict(shape=(3, 3, 2, 4), x_shape=(5, 5)) if "Conv" in name else dict(shape=(4, 2))
+    settings = dict(shape=(3, 3, 2, 4), x_shape=(5, 5)) if "conv" in name.lower() else dict(shape=(4, 2))
     if "Trace" in name:
         settings |= dict(A_plus=0.1, A_minus=0.1)
     else:
         settings |= dict(bias_init=Constant(value=0.1))
+    kernel = dict(tau_decay=5.0, tau_rise=1.0, g_syn_bar=0.1, syn_rest=-70.0)
+    settings |= {key: value for key, value in kernel.items() if key in describe.settings(name)}
     one = synapse(name, **settings)
     found = run(one, {}, 4, batch=batch, methods=one.methods)
     assert all(np.isfinite(values).all() for values in found.values())
@@ -106,23 +109,25 @@ def test_23_decay_kept_by_default_and_published_as_an_option():
         assert hebbian(1.0, 0.0, 0.0, **shrinking).item() == pytest.approx(0.95)
 
 
+@pytest.mark.parametrize("name", ["HebbianConvSynapse", "HebbianDeconvSynapse"])
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
-def test_23_decay_of_filters_shrinks_them(sign):
-    one = synapse("HebbianConvSynapse", shape=(3, 3, 1, 1), x_shape=(4, 4), eta=0.1, w_decay=0.5, sign_value=sign)
+def test_23_decay_of_filters_shrinks_them(sign, name):
+    one = synapse(name, shape=(3, 3, 1, 1), x_shape=(4, 4), eta=0.1, w_decay=0.5, sign_value=sign)
     found = run(one, {"pre": 0.0, "post": 0.0}, 1, methods=["evolve"], start={"weights": np.ones((3, 3, 1, 1))})
     np.testing.assert_allclose(found["weights"], 0.95)
 
 
-@pytest.mark.parametrize("name", ["HebbianSynapse", "TraceSTDPSynapse", "HebbianConvSynapse", "TraceSTDPConvSynapse"])
-def test_24_what_a_mask_takes_away_stays_away(name):
-    shape = (3, 3, 2, 4) if "Conv" in name else (6, 5)
+@pytest.mark.parametrize("kind", ["", "Conv", "Deconv"])
+@pytest.mark.parametrize("rule", ["Hebbian", "TraceSTDP"])
+def test_24_what_a_mask_takes_away_stays_away(rule, kind):
+    shape = (3, 3, 2, 4) if kind else (6, 5)
     mask = (np.arange(np.prod(shape)) % 3 > 0).reshape(shape).astype(np.float32)
     settings = dict(shape=shape, mask=mask, eta=0.05)
-    if "Conv" in name:
+    if kind:
         settings["x_shape"] = (4, 4)
-    if "Trace" in name:
+    if rule == "TraceSTDP":
         settings |= dict(A_plus=0.5, A_minus=0.1)
-    one = synapse(name, **settings)
+    one = synapse(f"{rule}{kind}Synapse", **settings)
     start = starts(one, 2)["weights"]
     signals = set(one.compartments) & {"pre", "post", "preSpike", "preTrace", "postSpike", "postTrace"}
     sizes = {signal: one.sizes()[one.compartments[signal].size] for signal in sorted(signals)}

@@ -33,13 +33,26 @@ PRESETS: Mapping[str, Preset] = {
     "DenseSynapse": Preset("All-to-all synapse without learning.", "dense"),
     "StaticSynapse": Preset("All-to-all synapse without learning, another name of DenseSynapse.", "dense"),
     "HebbianSynapse": Preset("All-to-all synapse with two-factor Hebbian learning.", "dense", rule="hebbian"),
+    "GerstnerHebbianSynapse": Preset(
+        "All-to-all synapse with Hebbian learning as an expansion in the two activities.", "dense", rule="gerstner"
+    ),
     "TraceSTDPSynapse": Preset(
         "All-to-all synapse with trace-based spike-timing-dependent plasticity.",
         "dense",
         rule="trace_stdp",
         rename={"weight_mask": "mask"},
     ),
+    "AlphaSynapse": Preset("All-to-all synapse whose conductance follows an alpha function.", "dense", "alpha"),
+    "ExponentialSynapse": Preset(
+        "All-to-all synapse whose conductance jumps and decays exponentially.", "dense", "exponential"
+    ),
+    "DoubleExpSynapse": Preset(
+        "All-to-all synapse whose conductance is a difference of two exponentials.", "dense", "double_exponential"
+    ),
     "ConvSynapse": Preset("Convolutional synapse without learning.", "conv", rename=FILTERS),
+    "StaticConvSynapse": Preset(
+        "Convolutional synapse without learning, another name of ConvSynapse.", "conv", rename=FILTERS
+    ),
     "HebbianConvSynapse": Preset(
         "Convolutional synapse with two-factor Hebbian learning.",
         "conv",
@@ -50,6 +63,24 @@ PRESETS: Mapping[str, Preset] = {
     "TraceSTDPConvSynapse": Preset(
         "Convolutional synapse with trace-based spike-timing-dependent plasticity.",
         "conv",
+        rule="trace_stdp",
+        rename=FILTERS,
+        defaults=FILTER_STDP,
+    ),
+    "DeconvSynapse": Preset("Deconvolutional synapse without learning.", "deconv", rename=FILTERS),
+    "StaticDeconvSynapse": Preset(
+        "Deconvolutional synapse without learning, another name of DeconvSynapse.", "deconv", rename=FILTERS
+    ),
+    "HebbianDeconvSynapse": Preset(
+        "Deconvolutional synapse with two-factor Hebbian learning.",
+        "deconv",
+        rule="hebbian",
+        rename=FILTERS,
+        defaults=FILTER_HEBBIAN,
+    ),
+    "TraceSTDPDeconvSynapse": Preset(
+        "Deconvolutional synapse with trace-based spike-timing-dependent plasticity.",
+        "deconv",
         rule="trace_stdp",
         rename=FILTERS,
         defaults=FILTER_STDP,

@@ -7,6 +7,8 @@ be x M, x y^T pulled back onto the weights, and y M^T.
 from __future__ import annotations
 
 import itertools
+import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from synsim import catalogue
+from synsim import api, catalogue
 from synsim.components.synapses.connectivity.connectivity import Connectivity
+from synsim.config import load
+from synsim.faults import ConfigError, render
 
 pytestmark = pytest.mark.usefixtures("small_programs")
 
@@ -27,33 +31,81 @@ def dense_matrix(wiring: Any, w: np.ndarray) -> np.ndarray:
     return w
 
 
-def conv_matrix(wiring: Any, w: np.ndarray) -> np.ndarray:
-    """Stride 1, zeros around the image; the kernel's centre is at half its size, rounded down after taking off one."""
-    (rows, columns), (height, width, channels, filters) = wiring.x_shape, w.shape
-    matrix = np.zeros((rows, columns, channels, rows, columns, filters))
-    for i, j, p, q in itertools.product(range(rows), range(columns), range(height), range(width)):
-        y, x = i + p - (height - 1) // 2, j + q - (width - 1) // 2
-        if 0 <= y < rows and 0 <= x < columns:
-            matrix[y, x, :, i, j, :] += w[p, q]
-    return matrix.reshape(rows * columns * channels, -1)
+def per_axis(setting: Any) -> tuple[Any, Any]:
+    """One setting for both axes, or one for each."""
+    return setting if isinstance(setting, tuple) else (setting, setting)
 
+
+def conv_axis(size: int, kernel: int, stride: int, padding: Any) -> tuple[int, list[tuple[int, int, int]]]:
+    """Length of the output, and every (input, kernel, output) place that belong together along one axis."""
+    if padding == "SAME":
+        reached = math.ceil(size / stride)
+        before = max((reached - 1) * stride + kernel - size, 0) // 2
+    else:
+        before, after = (0, 0) if padding == "VALID" else padding
+        reached = sum(1 for start in range(0, size + before + after, stride) if start + kernel <= size + before + after)
+    met = [(stride * i + p - before, p, i) for i in range(reached) for p in range(kernel)]
+    return reached, [(x, p, i) for x, p, i in met if 0 <= x < size]
+
+
+def deconv_axis(size: int, kernel: int, stride: int, padding: Any) -> tuple[int, list[tuple[int, int, int]]]:
+    """The same for a transposed convolution: input p and kernel place a meet at i = s p - a + l."""
+    before = kernel - 1
+    if padding == "SAME":
+        reached = stride * size
+        if stride <= kernel - 1:
+            before = math.ceil((kernel + stride - 2) / 2)
+    elif padding == "VALID":
+        reached = stride * size + max(kernel - stride, 0)
+    else:
+        before, after = padding
+        # the dilated image and the zeros around it, in which the kernel takes every place that it fits into
+        reached = before + (stride * (size - 1) + 1) + after - (kernel - 1)
+    met = [(p, a, stride * p - a + before) for p in range(size) for a in range(kernel)]
+    return reached, [(p, a, i) for p, a, i in met if 0 <= i < reached]
+
+
+def sliding_matrix(axis_of: Callable[..., Any]) -> Callable[..., np.ndarray]:
+    """The matrix of a map whose two axes are independent: the places that meet along y times those along x."""
+
+    def matrix_of(wiring: Any, w: np.ndarray) -> np.ndarray:
+        padding = per_axis(wiring.padding)
+        sizes, strides = per_axis(wiring.x_shape), per_axis(wiring.stride)
+        axes = [axis_of(sizes[k], w.shape[k], strides[k], padding[k]) for k in (0, 1)]
+        matrix = np.zeros((*sizes, w.shape[2], axes[0][0], axes[1][0], w.shape[3]))
+        for (y, p, i), (x, q, j) in itertools.product(axes[0][1], axes[1][1]):
+            matrix[y, x, :, i, j, :] += w[p, q]
+        return matrix.reshape(sizes[0] * sizes[1] * w.shape[2], -1)
+
+    return matrix_of
+
+
+EXPLICIT = ((2, 0), (1, 3))
+SLIDING: list[dict[str, Any]] = [
+    dict(shape=(1, 1, 2, 3), x_shape=(4, 5)),
+    dict(shape=(3, 3, 1, 4), x_shape=(6, 4)),
+    dict(shape=(2, 2, 3, 2), x_shape=(5, 3)),
+    dict(shape=(4, 4, 2, 1), x_shape=(3, 7)),
+    dict(shape=(5, 5, 2, 3), x_shape=(4, 3)),
+    dict(shape=(3, 2, 2, 3), x_shape=(5, 4)),
+    dict(shape=(2, 5, 1, 2), x_shape=(4, 6)),
+    dict(shape=(4, 1, 2, 2), x_shape=(2, 5)),
+    dict(shape=(3, 2, 2, 2), x_shape=5),
+    dict(shape=(3, 2, 1, 2), x_shape=(5, 4), stride=2),
+    dict(shape=(2, 3, 2, 1), x_shape=(4, 6), stride=(3, 2)),
+    dict(shape=(3, 4, 2, 2), x_shape=(5, 4), padding="VALID"),
+    dict(shape=(2, 3, 1, 2), x_shape=(6, 4), stride=(1, 2), padding="VALID"),
+    dict(shape=(2, 1, 2, 2), x_shape=(4, 5), stride=(3, 4), padding="VALID"),
+    dict(shape=(3, 2, 1, 2), x_shape=(4, 3), padding=EXPLICIT),
+    dict(shape=(2, 4, 2, 1), x_shape=(4, 3), stride=(2, 3), padding=EXPLICIT),
+    dict(shape=(4, 3, 1, 2), x_shape=(5, 6), stride=(1, 2), padding=((0, 0), (0, 1))),
+]
 
 # type: how its matrix is built, and the settings to try: not square, larger and smaller than what they slide over
 MATRICES: dict[str, tuple[Callable[..., np.ndarray], list[dict[str, Any]]]] = {
     "dense": (dense_matrix, [dict(shape=(4, 7)), dict(shape=(7, 4)), dict(shape=(1, 5)), dict(shape=(5, 1))]),
-    "conv": (
-        conv_matrix,
-        [
-            dict(shape=(1, 1, 2, 3), x_shape=(4, 5)),
-            dict(shape=(3, 3, 1, 4), x_shape=(6, 4)),
-            dict(shape=(2, 2, 3, 2), x_shape=(5, 3)),
-            dict(shape=(4, 4, 2, 1), x_shape=(3, 7)),
-            dict(shape=(5, 5, 2, 3), x_shape=(4, 3)),
-            dict(shape=(3, 2, 2, 3), x_shape=(5, 4)),
-            dict(shape=(2, 5, 1, 2), x_shape=(4, 6)),
-            dict(shape=(4, 1, 2, 2), x_shape=(2, 5)),
-        ],
-    ),
+    "conv": (sliding_matrix(conv_axis), SLIDING),
+    "deconv": (sliding_matrix(deconv_axis), SLIDING),
 }
 CASES = [(name, settings) for name, (_, tried) in MATRICES.items() for settings in tried]
 
@@ -88,13 +140,25 @@ def test_the_three_maps_are_those_of_the_dense_matrix(name, settings):
 
     product = np.asarray(wiring.correlate(jnp.asarray(x), jnp.asarray(y)))
     assert product.dtype == np.float64 and product.shape == w.shape
-    outer = x.reshape(BATCH, -1).T @ y.reshape(BATCH, -1)  # what each entry of the matrix would learn
-    expected = np.zeros(w.shape)
-    for place in np.ndindex(w.shape):  # the map is linear in w: each weight learns at every place where it stands
+    rows, columns = x.reshape(BATCH, -1), y.reshape(BATCH, -1)
+    of_entries = {  # what each entry of the matrix would learn, or see of one side
+        "product": (product, rows.T @ columns),
+        "pre": (wiring.pre_at_weights(jnp.asarray(x)), rows.sum(0)[:, None] + np.zeros_like(matrix)),
+        "post": (wiring.post_at_weights(jnp.asarray(y)), columns.sum(0)[None, :] + np.zeros_like(matrix)),
+    }
+    expected = {what: np.zeros(w.shape) for what in of_entries}
+    for place in np.ndindex(w.shape):  # the map is linear in w: each weight counts at every place where it stands
         only = np.zeros(w.shape)
         only[place] = 1.0
-        expected[place] = (matrix_of(wiring, only) * outer).sum()
-    np.testing.assert_allclose(product, expected, rtol=1e-11, atol=1e-11)
+        stands = matrix_of(wiring, only)
+        for what, (_, entries) in of_entries.items():
+            expected[what][place] = (stands * entries).sum()
+    for what, (found, _) in of_entries.items():
+        found = np.asarray(found)
+        assert found.dtype == np.float64 and np.broadcast_shapes(found.shape, w.shape) == w.shape, what
+        np.testing.assert_allclose(
+            np.broadcast_to(found, w.shape), expected[what], rtol=1e-11, atol=1e-11, err_msg=what
+        )
 
 
 @pytest.mark.parametrize(("name", "settings"), CASES)
@@ -123,17 +187,99 @@ def test_a_kernel_by_hand():
     np.testing.assert_array_equal(sent, [[6.0, 5.0, 4.0], [3.0, 2.0, 1.0]])
 
 
+def test_a_transposed_kernel_by_hand():
+    """Two pixels a stride of 2 apart: each leaves the kernel, turned round, where it stands."""
+    deconv = catalogue.parts("connectivity")["deconv"](shape=(2, 3, 1, 1), x_shape=(1, 2), stride=2, padding="VALID")
+    kernel = jnp.arange(1.0, 7.0).reshape(2, 3, 1, 1)
+    sent = np.asarray(deconv.transmit(kernel, jnp.array([1.0, 10.0]).reshape(1, 1, 2, 1)))[0, :, :, 0]
+    np.testing.assert_array_equal(sent, [[6.0, 5.0, 64.0, 50.0, 40.0], [3.0, 2.0, 31.0, 20.0, 10.0]])
+
+
 def test_shapes_from_what_is_wired():
-    dense, conv = (catalogue.parts("connectivity")[name] for name in ("dense", "conv"))
+    dense, conv, deconv = (catalogue.parts("connectivity")[name] for name in ("dense", "conv", "deconv"))
     assert dense().fit((4,), (3,)).shape == (4, 3)
     assert dense(shape=(2, 2)).fit((4,), (3,)).shape == (2, 2)  # what is written wins; wires are checked against it
     assert dense().fit((4,), None) is None
     assert dense().fit((2, 2, 1), (3,)) is None  # an image is no list of units
-    kernel = (3, 3, 1, 2)
-    assert conv(shape=kernel).fit((6, 4, 1), None).x_shape == (6, 4)
-    assert conv(shape=kernel).fit(None, (6, 4, 2)).x_shape == (6, 4)
-    assert conv(shape=kernel).fit((6,), None) is None
-    assert conv(shape=kernel, x_shape=(5, 5)).fit((6, 4, 1), None).x_shape == (5, 5)
+    kernel = (3, 2, 1, 2)
+    for sliding in (conv, deconv):
+        assert sliding(shape=kernel).fit((6, 4, 1), None).x_shape == (6, 4)
+        assert sliding(shape=kernel).fit(None, (6, 4, 2)).x_shape == (6, 4)
+        assert sliding(shape=kernel, stride=2).fit((6, 4, 1), (3, 2, 2)).x_shape == (6, 4)
+        assert sliding(shape=kernel).fit((6,), None) is None
+        assert sliding(shape=kernel).fit(None, None) is None
+        assert sliding(shape=kernel, x_shape=(5, 5)).fit((6, 4, 1), None).x_shape == (5, 5)
+        assert sliding(shape=kernel, x_shape=5).fit((6, 4, 1), None).pre_shape == (5, 5, 1)
+    # from the other side: where a stride leaves several sizes there is none
+    assert conv(shape=kernel, padding="VALID").fit(None, (4, 5, 2)).x_shape == (6, 6)
+    assert conv(shape=kernel, stride=2).fit(None, (3, 2, 2)) is None
+    assert deconv(shape=kernel, stride=(2, 3)).fit(None, (6, 12, 2)).x_shape == (3, 4)
+    assert deconv(shape=kernel, stride=(2, 3)).fit(None, (6, 13, 2)) is None
+    assert deconv(shape=kernel, stride=(2, 3), padding="VALID").fit(None, (7, 12, 2)).x_shape == (3, 4)
+
+
+@pytest.mark.parametrize("name", ["conv", "deconv"])
+@pytest.mark.parametrize("settings", SLIDING, ids=str)
+def test_a_size_taken_from_the_other_side_is_the_right_one(name, settings):
+    sliding = catalogue.parts("connectivity")[name]
+    wiring = sliding(**settings)
+    found = sliding(**{**settings, "x_shape": None}).fit(None, wiring.post_shape)
+    if found is not None:
+        assert found.image == wiring.image
+    else:
+        assert name == "conv" and max(wiring.strides) > 1
+
+
+def test_a_kernel_that_does_not_fit():
+    conv, deconv = (catalogue.parts("connectivity")[name] for name in ("conv", "deconv"))
+    for sliding, settings, fits in (
+        (conv, dict(shape=(4, 2, 1, 1), x_shape=(3, 5), padding="VALID"), False),
+        (conv, dict(shape=(4, 2, 1, 1), x_shape=(3, 5), padding=((0, 1), (0, 0))), True),
+        (conv, dict(shape=(9, 9, 1, 1), x_shape=(3, 5)), True),
+        (deconv, dict(shape=(4, 2, 1, 1), x_shape=(2, 2), stride=2, padding=((0, 0), (0, 0))), False),
+        (deconv, dict(shape=(4, 2, 1, 1), x_shape=(2, 2), stride=2, padding=((1, 0), (0, 0))), True),
+        (deconv, dict(shape=(9, 9, 1, 1), x_shape=(3, 5), padding="VALID"), True),
+    ):
+        wiring = sliding(**settings)
+        assert (wiring.problems() == []) == fits == (min(wiring.post_shape) > 0), settings
+    (problem,) = conv(shape=(4, 2, 1, 1), x_shape=(3, 5), padding="VALID").problems()
+    assert problem == ("shape", "a kernel of 4 x 2 does not fit into an image of 3 x 5 with padding VALID")
+
+
+@pytest.mark.parametrize(
+    ("settings", "wires", "said"),
+    [
+        (
+            "type: ConvSynapse, shape: [5, 3, 2, 4], padding: VALID",
+            {"A.inputs": "x.outputs"},
+            "one.yaml:4:33: error: A: a kernel of 5 x 3 does not fit into an image of 3 x 4 with padding VALID",
+        ),
+        (
+            "type: DeconvSynapse, shape: [5, 3, 2, 4], padding: [[0, 0], [1, 2]]",
+            {"A.inputs": "x.outputs"},
+            "one.yaml:4:35: error: A: a kernel of 5 x 3 does not fit into an image of 3 x 4 with padding "
+            "[[0, 0], [1, 2]]",
+        ),
+        (
+            "type: ConvSynapse, shape: [3, 3, 4, 2], stride: 2",
+            {"x.inputs": "A.outputs"},
+            "one.yaml:4:3: error: the shape of A cannot be taken from its wires: its presynaptic side is not wired to "
+            "anything of known size; write its x_shape",
+        ),
+        ("type: DeconvSynapse, shape: [3, 3, 4, 2], stride: [3, 2]", {"x.inputs": "A.outputs"}, ""),
+        ("type: StaticConvSynapse, shape: [3, 3, 2, 2], stride: [3, 2], x_shape: 9", {}, ""),
+    ],
+    ids=["conv", "deconv", "unknown", "taken from behind", "square"],
+)
+def test_geometry_in_a_config(settings, wires, said):
+    text = f"run: {{steps: 1}}\ncomponents:\n  x: {{type: BernoulliCell, n_units: [3, 4, 2]}}\n  A: {{{settings}}}\n"
+    spec = load("one.yaml", text=text + f"wires: {json.dumps(wires)}\n")
+    if not said:
+        api.check(spec)
+        return
+    with pytest.raises(ConfigError) as caught:
+        api.check(spec)
+    assert render([spec.locate(fault) for fault in caught.value.faults]) == [said]
 
 
 def test_an_interface_says_what_is_missing():

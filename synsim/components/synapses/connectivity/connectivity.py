@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import jax
+import jax.numpy as jnp
 
 from synsim.component import Compartment, Declaration
 
@@ -64,6 +65,17 @@ class Connectivity(Declaration, abstract=True):
         x = jax.ShapeDtypeStruct((y.shape[0], *self.pre_shape), y.dtype)
         (back,) = jax.linear_transpose(lambda x: self.transmit(w, x), x)(y)
         return back
+
+    def pre_at_weights(self, pre: jax.Array) -> jax.Array:
+        """Presynaptic activity as each weight sees it, summed over the batch and over the places where it stands.
+
+        Of the shape of the weights, or of one that broadcasts against it.
+        """
+        return self.correlate(pre, jnp.ones((pre.shape[0], *self.post_shape), pre.dtype))
+
+    def post_at_weights(self, post: jax.Array) -> jax.Array:
+        """Postsynaptic activity as each weight sees it, summed like `pre_at_weights`."""
+        return self.correlate(jnp.ones((post.shape[0], *self.pre_shape), post.dtype), post)
 
     def sum_post(self, post: jax.Array) -> jax.Array:
         """Postsynaptic activity summed over the batch and over space, in the shape of the biases."""

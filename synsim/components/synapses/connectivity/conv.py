@@ -2,55 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import ClassVar
-
 import jax
 from jax import lax
 
-from synsim.component import static
-from synsim.components.synapses.connectivity.connectivity import Connectivity
+from synsim.components.synapses.connectivity.sliding import Pair, SlidingConnectivity
 
 
-class ConvConnectivity(Connectivity, type_name="conv"):
-    """Convolutional connectivity: stride 1, zero padding that keeps the size of the image.
+class ConvConnectivity(SlidingConnectivity, type_name="conv"):
+    """Convolutional connectivity.
 
-    y[b,i,j,o] = sum_{p,q,c} x[b, i + p - p0, j + q - q0, c] K[p,q,c,o], with (p0, q0) half the kernel, rounded down
-    after taking off one; x (B, H, W, C), K (k_y, k_x, C, O), y (B, H, W, O).
+        y[b,i,j,o] = sum_{p,q,c} x[b, s i + p - l, s j + q - l, c] K[p,q,c,o]
+
+    The kernel is not flipped; s is the stride and l the zeros before an axis, for y and x each. x (B, H, W, C),
+    K (k_y, k_x, C, O), y (B, H', W', O), with H' = floor((H + zeros - k_y) / s) + 1. VALID: no zeros. SAME: as many
+    as give H' = H / s, rounded up, half of them before, rounded down.
 
     Source: LeCun et al. (1989), Neural Computation 1, 541-551.
     """
 
-    shape: tuple[int, int, int, int] = static("Kernel height and width, input channels, output channels.", gt=0)
-    x_shape: tuple[int, int] | None = static(
-        "Height and width of the image; left out, those of what is wired.", default=None, gt=0
-    )
+    def _zeros(self, size: int, kernel: int, stride: int) -> Pair:
+        if self.padding == "VALID":
+            return 0, 0
+        total = max(0, (-(-size // stride) - 1) * stride + kernel - size)
+        return total // 2, total - total // 2
 
-    weight_axes: ClassVar[tuple[str, ...]] = ("ky", "kx", "pre_unit", "post_unit")
-    bias_axes: ClassVar[tuple[str, ...]] = ("channel",)
-
-    @property
-    def _image(self) -> tuple[int, int]:
-        assert self.x_shape is not None  # a graph is built of fitted connectivities
-        return self.x_shape
-
-    @property
-    def pre_shape(self) -> tuple[int, ...]:
-        return (*self._image, self.shape[2])
-
-    @property
-    def post_shape(self) -> tuple[int, ...]:
-        return (*self._image, self.shape[3])
-
-    @property
-    def weight_shape(self) -> tuple[int, ...]:
-        return self.shape
-
-    def fit(self, pre: tuple[int, ...] | None, post: tuple[int, ...] | None) -> ConvConnectivity | None:
-        if self.x_shape is not None:
-            return self
-        image = next((shape for shape in (pre, post) if shape is not None and len(shape) == 3), None)
-        return None if image is None else dataclasses.replace(self, x_shape=image[:2])
+    def _reached(self, size: int, kernel: int, stride: int, zeros: Pair) -> int:
+        return (size + sum(zeros) - kernel) // stride + 1
 
     def transmit(self, w: jax.Array, x: jax.Array) -> jax.Array:
-        return lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        return lax.conv_general_dilated(x, w, self.strides, self.zeros, dimension_numbers=("NHWC", "HWIO", "NHWC"))

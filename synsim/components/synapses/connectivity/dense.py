@@ -51,3 +51,9 @@ class DenseConnectivity(Connectivity, type_name="dense"):
     def correlate(self, pre: jax.Array, post: jax.Array) -> jax.Array:
         # the same product as the transpose, written so that XLA takes its outer-product path for one row
         return pre.T @ post
+
+    def pre_at_weights(self, pre: jax.Array) -> jax.Array:
+        return pre.sum(0)[:, None]
+
+    def post_at_weights(self, post: jax.Array) -> jax.Array:
+        return post.sum(0)[None, :]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from synsim.component import Now, View, inlet, outlet, param
+from synsim.component import Compartment, Now, View, inlet, outlet, param
 from synsim.components.synapses.connectivity.connectivity import Connectivity
 from synsim.components.synapses.rules.rule import Rule
 
@@ -20,7 +21,8 @@ class TraceSTDPRule(Rule, type_name="trace_stdp"):
 
     `x` is the connectivity's Hebbian product, summed over the batch (and over space). The powers are left out at
     mu = 0. Traces count as they stand when evolve is called: after the trace cells have advanced they hold the
-    present spike, so a pair within one step counts on both sides.
+    present spike, so a pair within one step counts on both sides. eta is also an inlet: a wire to it takes the place
+    of the setting.
 
     Source: Morrison, Diesmann & Gerstner (2008), Biological Cybernetics 98, 459-478; Diehl & Cook (2015), Frontiers
     in Computational Neuroscience 9:99 (the target x* on the presynaptic trace).
@@ -45,6 +47,12 @@ class TraceSTDPRule(Rule, type_name="trace_stdp"):
     uses: ClassVar[str | None] = "correlations"
     post_inlet: ClassVar[str | None] = "postSpike"
 
+    @classmethod
+    def extra_compartments(cls, settings: Mapping[str, Any]) -> dict[str, Compartment]:
+        del settings
+        doc = "Learning rate as evolve reads it; unwired, the setting."
+        return dict(eta=inlet(doc, default="eta", size="", batch=False))
+
     def change(self, x: View, connectivity: Connectivity) -> dict[str, jax.Array]:
         w = x.weights
         potentiation = connectivity.correlate(x.preTrace - self.pretrace_target, x.postSpike * self.A_plus)
@@ -59,7 +67,7 @@ class TraceSTDPRule(Rule, type_name="trace_stdp"):
         w, changed = x.weights, self.change(x, connectivity)
         decays = jnp.asarray(self.tau_w) > 0
         loss = jnp.where(decays, 1.0 / jnp.where(decays, self.tau_w, 1.0), 0.0) + self.w_decay
-        w = w + changed["dWeights"] * self.eta - w * loss
+        w = w + changed["dWeights"] * x.eta - w * loss
         bounded = jnp.asarray(self.w_bound) > 0
         low = jnp.where(bounded, self.w_margin, -jnp.inf)
         high = jnp.where(bounded, self.w_bound - self.w_margin, jnp.inf)
