@@ -38,7 +38,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "components": (),
     "components.activations": (),
     "components.integrators": (),
-    "components.spiking": ("component",),
+    "components.spiking": ("component", "components.integrators"),
     "components.*_cell": ("component", "components.activations", "components.integrators", "components.spiking"),
     "components.*_srm": ("component",),
     "components.*_trace": ("component", "components.integrators"),

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import jax
-import jax.numpy as jnp
 
 from synsim.component import Component, Now, Size, View, inlet, outlet, param, state, static
-from synsim.components.integrators import Integrator, integrate
-from synsim.components.spiking import Surrogate, adapted, picked, refractory_over, surrogate
+from synsim.components.integrators import Integrator
+from synsim.components.spiking import Surrogate, integrate_and_fire
 
 
 class LIFCell(Component):
@@ -67,37 +66,10 @@ class LIFCell(Component):
     surrogate = outlet("Estimate of ds/dj.", "1/nA", start=1.0)
 
     def advance(self, x: View, now: Now) -> dict[str, jax.Array]:
-        drive = self.resist_m * x.j
-        threshold = self.thr + x.thr_theta
-        ready = refractory_over(x.rfr, self.refract_time, now.dt, self.refractory)
-        current = jnp.where(ready, drive, 0.0)
-
-        def slope(v: jax.Array) -> jax.Array:
+        def slope(v: jax.Array, current: jax.Array) -> jax.Array:
             return (self.conduct_leak * (self.v_rest - v) + current) / self.tau_m
 
-        v = integrate(self.integration_type, slope, x.v, now.dt)
-        if self.refractory == "published":
-            v = jnp.where(ready, v, x.v)
-            fired = ready & (v > threshold)
-        else:
-            fired = v > threshold
-        s_raw = fired.astype(x.v.dtype)
-        s = picked(s_raw, x.v, now.key, one=self.one_spike, highest=self.max_one_spike)
-        theta = adapted(x.thr_theta, s_raw, self.tau_theta, self.theta_plus, now)
-        ds_dj = surrogate(self.surrogate_type, v - threshold, drive, self.resist_m * now.dt / self.tau_m)
-        v = jnp.where(fired, self.v_reset, v)
-        if self.v_min is not None:
-            v = jnp.maximum(v, self.v_min)
-        return dict(
-            v=v,
-            rfr=jnp.where(fired, 0.0, x.rfr + now.dt),
-            thr_theta=theta,
-            tols=jnp.where(s > 0.0, now.t, x.tols).astype(x.tols.dtype),
-            s=s,
-            s_raw=s_raw,
-            v_thr=self.thr + theta,
-            surrogate=ds_dj,
-        )
+        return integrate_and_fire(self, slope, x, now)
 
     def conform(self, values: dict[str, jax.Array]) -> dict[str, jax.Array]:
         return values | dict(v_thr=self.thr + values["thr_theta"]) if "v_thr" in values else values

@@ -1,4 +1,4 @@
-"""What spiking cells share: which spikes are kept, how a threshold adapts, how ds/dj is estimated.
+"""What spiking cells share: a step with a threshold, which spikes are kept, how a threshold adapts, what ds/dj is.
 
     a threshold's increment becomes theta exp(-dt / tau) + plus s, and stays as it is where tau <= 0
     ds/dj is d(v - threshold) times dv/dj, with d one of
@@ -11,17 +11,54 @@ Shapes: all (B, *units). Sources: Bengio et al. (2013), arXiv:1308.3432; Samadi 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
-from synsim.component import Now, rounded
+from synsim.component import Now, View, rounded
+from synsim.components.integrators import integrate
 
 Surrogate = Literal["arctan", "triangular", "straight_through", "secant_lif"]
 
 SURROGATE_ALPHA = 0.2  # per mV: width of the arctan and triangular surrogates
 SECANT_C1, SECANT_C2 = 0.82, 0.08  # Samadi et al. (2017)
+
+
+def integrate_and_fire(
+    cell: Any, slope: Callable[[jax.Array, jax.Array], jax.Array], x: View, now: Now
+) -> dict[str, jax.Array]:
+    """One step of a cell with a threshold that adapts and a refractory period: all its compartments.
+
+    `slope` gives dv/dt from v and the current R j that is left while the cell is refractory; `cell` has the settings
+    of LIFCell but for those in its equation.
+    """
+    drive = cell.resist_m * x.j
+    threshold = cell.thr + x.thr_theta
+    ready = refractory_over(x.rfr, cell.refract_time, now.dt, cell.refractory)
+    current = jnp.where(ready, drive, 0.0)
+    v = integrate(cell.integration_type, lambda v: slope(v, current), x.v, now.dt)
+    fired = v > threshold
+    if cell.refractory == "published":
+        v, fired = jnp.where(ready, v, x.v), ready & fired
+    s_raw = fired.astype(x.v.dtype)
+    s = picked(s_raw, x.v, now.key, one=cell.one_spike, highest=cell.max_one_spike)
+    theta = adapted(x.thr_theta, s_raw, cell.tau_theta, cell.theta_plus, now)
+    ds_dj = surrogate(cell.surrogate_type, v - threshold, drive, cell.resist_m * now.dt / cell.tau_m)
+    v = jnp.where(fired, cell.v_reset, v)
+    if cell.v_min is not None:
+        v = jnp.maximum(v, cell.v_min)
+    return dict(
+        v=v,
+        rfr=jnp.where(fired, 0.0, x.rfr + now.dt),
+        thr_theta=theta,
+        tols=jnp.where(s > 0.0, now.t, x.tols).astype(x.tols.dtype),
+        s=s,
+        s_raw=s_raw,
+        v_thr=cell.thr + theta,
+        surrogate=ds_dj,
+    )
 
 
 def refractory_over(rfr: jax.Array, refract_time: Any, dt: Any, form: Literal["reference", "published"]) -> jax.Array:

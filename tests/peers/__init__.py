@@ -1,1 +1,1 @@
-"""The same neurons in NEST and Brian2: `install.py` puts both into a virtual environment, `driver.py` runs them there."""
+"""The same neurons in NEST and Brian2: `install.py` makes an environment with both, `driver.py` runs them in it."""

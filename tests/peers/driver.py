@@ -106,7 +106,8 @@ def brian_all() -> dict[str, Found]:
         p,
         threshold="v > threshold",
         reset="v = reset",
-        refractory=f"{p['refractory']} * ms",
+        # Brian2 counts the step of the spike as one of the refractory ones, NEST and synsim do not
+        refractory=f"{p['refractory'] + p['dt']} * ms",
         method="exact",
     )
     p = IZHIKEVICH
