@@ -25,6 +25,7 @@ import math
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
@@ -167,14 +168,26 @@ def rounded(value: Any, zero: Any) -> Any:
 
     XLA does so (a fused multiply-add rounds once) where nobody else reads the product, so that recording it would
     change the last digit of everything after it. The engine rounds outlets; a method itself does so
-    with an outlet that it goes on to compute with, and with products that it adds to one another.
+    with an outlet that it goes on to compute with, and with products that it adds to one another. Its derivative is
+    that of the value.
     """
-    if isinstance(zero, int):
-        return value
-    from jax import lax
+    return value if isinstance(zero, int) else _rounding()(value, zero)
 
-    bits = "int32" if value.dtype.itemsize == 4 else "int64"
-    return lax.bitcast_convert_type(lax.bitcast_convert_type(value, bits) ^ zero.astype(bits), value.dtype)
+
+@cache
+def _rounding() -> Any:
+    import jax  # here, so that settings can be declared and checked without it
+
+    @jax.custom_jvp
+    def through_bits(value: Any, zero: Any) -> Any:
+        bits = "int32" if value.dtype.itemsize == 4 else "int64"
+        return jax.lax.bitcast_convert_type(jax.lax.bitcast_convert_type(value, bits) ^ zero.astype(bits), value.dtype)
+
+    @through_bits.defjvp
+    def _(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
+        return through_bits(*primals), tangents[0]  # what goes through bits has no derivative of its own
+
+    return through_bits
 
 
 class View:
