@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -81,35 +81,52 @@ def run(
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     seed: SeedOption = None,
-    out: Annotated[Path, typer.Option(help="Folder that the run's own folder is made in.")] = Path("runs"),
+    out: Annotated[Path | None, typer.Option(help="Folder that the run's own folder is made in: runs.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run, its folder and its file.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run of the same name.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an earlier start stopped; start anew where none did.")
+    ] = False,
+    accept_drift: Annotated[
+        bool, typer.Option("--accept-drift", help="Resume with other versions, another device or CPU too.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and stop.")] = False,
     debug: DebugOption = False,
 ) -> None:
-    """Run a config into runs/NAME/NAME.h5."""
+    """Run a config into runs/NAME/NAME.h5.
+
+    With --resume, CONFIG may also be the folder of a run that was stopped.
+    """
     _catch_signals()
     with _errors(debug) as context:
-        spec = context["spec"] = _load(config, overrides, device, precision, seed, name)
-        if dry_run:
-            from synsim import api
+        from synsim import api
 
+        folder = os.path.isdir(config)
+        if folder:
+            spec: Any = config
+            given = {"--set": overrides, "--device": device, "--precision": precision, "--seed": seed, "--name": name}
+            _refuse_settings(config, {**given, "--out": out})
+        else:
+            spec = context["spec"] = _load(config, overrides, device, precision, seed, name)
+        if dry_run:
+            spec = api.left_spec(Path(config)) if folder else spec
             _warn(spec)
             _print_plan(api.check(spec))
             return
-        from synsim import api
-
         teller = _Teller(quiet)
-        if not quiet:
+        if not quiet and not folder:
             _warn(spec)
         try:
             with api.run(
                 spec,
                 out=out,
                 overwrite=overwrite,
-                stop=lambda: bool(_stopping),
+                resume=resume,
+                accept_drift=accept_drift,
+                stop=_time_to_stop,
                 started=teller.started,
+                note=teller.note,
                 progress=teller.progress,
                 finished=teller.finished,
             ) as left:
@@ -146,6 +163,27 @@ def _warn(spec: Spec) -> None:
         print(line, file=sys.stderr)
 
 
+def _refuse_settings(folder: str, given: Mapping[str, Any]) -> None:
+    from synsim.faults import ConfigError
+
+    written = [option for option, value in given.items() if value]
+    if written:
+        raise ConfigError(f"{folder} says itself what is run and where: leave {' and '.join(written)} away")
+
+
+END_MARGIN = 60.0  # seconds before the end of a Slurm job at which its run stops
+
+
+def _time_to_stop() -> bool:
+    """Whether a signal has come, or the end of the Slurm job is near."""
+    if not _stopping:
+        end = os.environ.get("SLURM_JOB_END_TIME", "")
+        if end.isdigit() and time.time() > int(end) - END_MARGIN:
+            print("the job's time is nearly over: stopping after this chunk", file=sys.stderr, flush=True)
+            _stopping.append(0)
+    return bool(_stopping)
+
+
 def _catch_signals() -> None:
     """TERM, INT, HUP, USR1 and USR2 ask the run to end at the next chunk's border; a second INT ends it at once."""
 
@@ -171,7 +209,11 @@ class _Teller:
         self.said = time.monotonic()
         self.lines: list[str] = []
 
-    def started(self, it: RunPlan, directory: Path) -> None:
+    def note(self, words: str) -> None:
+        if not self.quiet:
+            print(words, file=sys.stderr, flush=True)
+
+    def started(self, it: RunPlan, directory: Path, step: int) -> None:
         if self.quiet:
             return
         units = sum(1 for _ in it.spec.components)
@@ -193,7 +235,7 @@ class _Teller:
                 console=Console(stderr=True),
                 transient=True,
             )
-            self.task = self.bar.add_task("compiling", total=it.steps, said="")
+            self.task = self.bar.add_task("compiling", total=it.steps, completed=step, said="")
             self.bar.start()
 
     def progress(self, now: Progress) -> None:
@@ -369,6 +411,73 @@ def inspect(
 
         with api.open(path) as found:
             print(json.dumps(summary(found), indent=1) if as_json else "\n".join(lines(found)))
+
+
+# ------------------------------------------------------------------------------------------ status, verify, merge
+
+
+@app.command(epilog="Example: synsim status runs/lif-fi --json")
+def status(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show how a run stands: its state, how much of it is safe, and how to go on. Exit code 3 unless it is complete."""
+    with _errors(debug):
+        from synsim import api
+
+        found = api.status(folder)
+        if as_json:
+            print(json.dumps(found, indent=1))
+        else:
+            steps = f" of {found['steps']:,}" if found["steps"] else ""
+            print(f"{found['name']}: {found['state']}, {found['steps_saved']:,}{steps} steps are safe in {folder}")
+            who = f"process {found.get('pid')} on {found.get('host')}"
+            if found["state"] == "running":
+                print(f"written by {who} since {found['started']}, last saved {found['updated']}")
+            elif found["state"] != "done":
+                print(f"last written by {who} at {found['updated']}: {found.get('reason', 'no reason given')}")
+                print(f"to go on: {found['resume']}")
+        raise typer.Exit(0 if found["state"] == "done" else 3)
+
+
+@app.command(epilog="Example: synsim verify runs/lif-fi")
+def verify(
+    path: Annotated[Path, typer.Argument(metavar="FILE|DIR", help="A run's file, or its folder.")],
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Hold every file of a run against its digest: what is damaged, and what is still good. Exit code 74 if any is."""
+    with _errors(debug):
+        from synsim import api
+        from synsim.verification import document
+
+        found = api.verify(path)
+        if as_json:
+            print(json.dumps(document(found), indent=1))
+        else:
+            for each in found.damaged:
+                print(f"{each.path}: {each.fault}")
+            of = f"{len(found.damaged)} of {len(found.verdicts)} files damaged" if found.damaged else "nothing damaged"
+            print(f"{of}; good: {found.good}")
+        raise typer.Exit(74 if found.damaged else 0)
+
+
+@app.command(epilog="Example: synsim merge runs/lif-fi")
+def merge(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run whose steps are all done.")],
+    debug: DebugOption = False,
+) -> None:
+    """Make the one file of a run that was stopped while it was written. Computes no step."""
+    _catch_signals()
+    with _errors(debug):
+        from synsim import api
+
+        def note(words: str) -> None:
+            print(words, file=sys.stderr, flush=True)
+
+        with api.run(folder, resume=True, only_merge=True, stop=_time_to_stop, note=note) as left:
+            print(left.file)
 
 
 # -------------------------------------------------------------------------------------------------------- version

@@ -1,13 +1,64 @@
-"""Files that are there whole or not at all, whatever happens while they are written."""
+"""Files that are there whole or not at all, whatever happens while they are written, and that know their own digest.
+
+A sealed file ends with a line of 80 bytes that holds the SHA-256 of all before it. HDF5 and zip readers take no notice
+of what follows the end that they know.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+SEAL = b"\nsynsim-sha256 "
+SEAL_BYTES = len(SEAL) + 64 + 1
+
+
+def sealed(data: bytes) -> bytes:
+    """The data with their seal."""
+    return data + seal(hashlib.sha256(data))
+
+
+def seal(digest: Any) -> bytes:
+    """The seal that ends a file whose content has this digest."""
+    return SEAL + digest.hexdigest().encode() + b"\n"
+
+
+def opened_seal(data: bytes) -> bytes:
+    """What a sealed file holds. A ValueError where it is not what was sealed."""
+    content, end = data[:-SEAL_BYTES], data[-SEAL_BYTES:]
+    if end != seal(hashlib.sha256(content)):
+        raise ValueError("it has no seal" if SEAL not in end else "it is not as it was written")
+    return content
+
+
+def digest_of(fd: int, size: int) -> Any:
+    """The SHA-256 of the first `size` bytes of an open file."""
+    digest, at = hashlib.sha256(), 0
+    while at < size:
+        block = os.pread(fd, min(1 << 22, size - at), at)
+        if not block:
+            break
+        digest.update(block)
+        at += len(block)
+    return digest
+
+
+def seal_fault(path: str | Path) -> str | None:
+    """What is wrong with a sealed file, or None. An OSError where it cannot be read."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(fd).st_size - SEAL_BYTES
+        end = os.pread(fd, SEAL_BYTES, max(0, size))
+        if size < 0 or not end.startswith(SEAL):
+            return "it has no seal: it was cut short, or written by something else"
+        return None if end == seal(digest_of(fd, size)) else "it is not as it was written"
+    finally:
+        os.close(fd)
 
 
 @contextmanager

@@ -175,7 +175,7 @@ class Run:
             self.status: dict[str, Any] = {"state": "done"}
             self._file = self._checked(self.path)
             return
-        self.status = _read_status(self.path)
+        self.status = read_status(self.path)
         finished = self.path / f"{self.status.get('name', self.path.name)}.h5"
         if finished.is_file():
             self.status["state"] = "done"
@@ -190,12 +190,10 @@ class Run:
         self._segments = Segments(self.path / "seg")
 
     def _open_again(self) -> None:
-        """Turn to the finished file when the segments are gone; what was seen of them stays the whole."""
-        if self._segments is not None and self._segments.known is not None:
+        """Turn to what the segments became, a larger one or the finished file; what was seen stays the whole."""
+        if self._seen is None and self._segments is not None and self._segments.known is not None:
             self._seen, self._steps_seen = self._segments.known, self._segments.steps
         self._open()
-        if self._segments is not None:
-            raise StoreError(f"{self.path}: a segment is missing")
 
     @staticmethod
     def _checked(path: Path) -> h5py.File:
@@ -255,10 +253,10 @@ class Run:
     @property
     def steps(self) -> int:
         """Steps that are saved, of all trials and phases together."""
-        if self._segments is not None:
-            return self._segments.steps
         if self._steps_seen is not None:
             return self._steps_seen
+        if self._segments is not None:
+            return self._segments.steps
         return int(self.attrs.get("steps", 0))
 
     @property
@@ -393,14 +391,14 @@ class Run:
 
     def _count(self, path: str) -> int:
         """Rows of a dataset."""
+        if self._seen is not None:
+            return self._seen.get(path, 0)
         if self._segments is not None:
             try:
                 return self._segments.rows(path)
             except Vanished:
                 self._open_again()
                 return self._count(path)
-        if self._seen is not None:
-            return self._seen.get(path, 0)
         with guard(self.file):
             return dataset_at(self._head, path).shape[0]
 
@@ -462,11 +460,20 @@ class Run:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def _read_status(directory: Path) -> dict[str, Any]:
+def status_digest(status: Mapping[str, Any]) -> str:
+    """The digest that a status.json holds of all else in it."""
+    rest = {key: value for key, value in status.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def read_status(directory: Path) -> dict[str, Any]:
+    """What status.json says. A StoreError where it is missing, or not as it was written."""
     try:
         status = json.loads((directory / "status.json").read_text(encoding="utf-8"))
         if not isinstance(status, dict) or not isinstance(status.get("state"), str):
             raise ValueError("no state in it")
+        if status.get("sha256") != status_digest(status):
+            raise ValueError("it is not as it was written")
     except FileNotFoundError:
         raise StoreError(f"{directory} is not the directory of a synsim run (no status.json)") from None
     except (OSError, ValueError) as error:

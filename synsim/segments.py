@@ -121,19 +121,22 @@ def segment_image(first: int, last: int, sha256: str, columns: Mapping[str, np.n
 class Segments:
     """The segments in a folder, in order, or those of the given names. StoreError where one is missing or damaged."""
 
-    def __init__(self, folder: Path, names: Sequence[str] | None = None, sha256: str | None = None):
-        self.folder, self._sha256 = folder, sha256
+    def __init__(self, folder: Path, names: Sequence[str] | None = None, sha256: str | None = None, first: int = 0):
+        self.folder, self._sha256, self.first = folder, sha256, first
         found = sorted(
-            (int(match[1]), int(match[2]), name)
+            (int(match[1]), -int(match[2]), name)
             for name in (os.listdir(folder) if names is None else names)
             if (match := SEGMENT.fullmatch(name))
         )
-        self.steps = 0
-        for first, last, _ in found:
-            if first != self.steps:
-                raise StoreError(f"{folder}: the segment of steps {self.steps} to {first} is missing")
-            self.steps = last
-        self.names = [name for _, _, name in found]
+        self.steps = first
+        self.names: list[str] = []
+        for begin, end, name in found:
+            if -end <= self.steps:
+                continue  # small ones that a larger one has taken in, which are about to be removed
+            if begin != self.steps:
+                raise StoreError(f"{folder}: the segment of steps {self.steps} to {begin} is missing")
+            self.steps = -end
+            self.names.append(name)
         self._counts: dict[str, list[int]] | None = None
         self._bytes: dict[str, int] = {}  # of the values
         self._stored: dict[str, int] = {}  # on the disk
@@ -168,6 +171,11 @@ class Segments:
                         self._held.setdefault(name, []).append(_read(item))
         self._counts = counts
         return counts
+
+    @property
+    def datasets(self) -> list[str]:
+        """The paths of all datasets."""
+        return list(self._scan())
 
     @property
     def known(self) -> dict[str, int] | None:

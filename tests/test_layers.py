@@ -20,7 +20,7 @@ import synsim
 ROOT = Path(synsim.__file__).parent
 
 CONFIG = ("config", "config.*", "spec", "expressions", "values")
-STORE = ("store", "layout", "reading", "locks", "foreign", "files", "segments")
+STORE = ("store", "layout", "reading", "locks", "foreign", "files", "segments", "merging", "verification")
 PARTS = "components.synapses"
 
 # module (or pattern): the modules of the package that it may import
@@ -101,26 +101,42 @@ WITHIN: dict[str, tuple[str, ...]] = {
         "records",
         "spec",
     ),
-    "loop": ("engine", "faults", "graph", "layout", "plan", "records", "spec"),
+    "loop": ("", "checkpoint", "engine", "faults", "graph", "layout", "plan", "records", "spec"),
     # files
     "layout": (),
     "locks": ("faults",),
     "foreign": ("faults", "segments"),
     "segments": ("faults", "layout"),
     "reading": ("faults", "layout", "locks", "segments"),
-    "store": ("faults", "files", "foreign", "layout", "locks", "reading", "segments"),
+    "merging": ("faults", "files", "layout", "segments"),
+    "store": ("faults", "files", "foreign", "layout", "locks", "merging", "reading", "segments"),
+    "checkpoint": (),
+    "verification": ("checkpoint", "faults", "files", "reading", "segments", "store"),
     # what users face
     "report": ("reading", "layout", "faults", "preflight"),
     "pages": ("expressions", "graph", "plan", "preflight"),
-    "api": ("", "config", "faults", "loop", "plan", "preflight", "reading", "spec", "store"),
-    "cli": ("", "api", "catalogue", "config", "describe", "faults", "loop", "pages", "plan", "report", "spec"),
+    "api": (
+        "",
+        "checkpoint",
+        "config",
+        "faults",
+        "locks",
+        "loop",
+        "plan",
+        "preflight",
+        "reading",
+        "spec",
+        "store",
+        "verification",
+    ),
+    "cli": ("", "api", "catalogue", "config", "describe", "faults", "loop", "pages", "plan", "report", "spec", "verification"),
     "__main__": ("cli",),
     "": ("api", "faults"),
 }
 
 # third parties and parts of the standard library that only some modules may import
 OUTSIDE: dict[str, tuple[str, ...]] = {
-    "h5py": ("store", "reading", "foreign", "segments"),
+    "h5py": ("merging", "reading", "foreign", "segments"),
     "typer": ("cli",),
     "rich": ("cli",),
     "yaml": ("config.yaml_source", "cli"),  # the command line only writes it
@@ -154,6 +170,7 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
         "splits",
         "corruptions",
         "api",
+        "checkpoint",
         "report",
         *STORE,
     ),
