@@ -52,7 +52,7 @@ class Checkpoint:
         return [
             f"{words} ({_short(self.fingerprint.get(name, ''))} then, {_short(now.get(name, ''))} now)"
             for name, words in DRIFT.items()
-            if self.fingerprint.get(name) != now.get(name)
+            if self.fingerprint.get(name, "") != now.get(name, "")
         ]
 
 

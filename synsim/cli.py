@@ -44,6 +44,9 @@ DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, gpu, tpu, or 
 PrecisionOption = Annotated[str | None, typer.Option(help="float32 or float64.")]
 SeedOption = Annotated[int | None, typer.Option(help="Seed of everything random.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+SandboxOption = Annotated[
+    bool, typer.Option("--sandbox", help="Read .h5 files in a process of their own, which they may crash.")
+]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 _stopping: list[int] = []  # signals that arrived
@@ -92,14 +95,17 @@ def run(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and stop.")] = False,
+    sandbox: SandboxOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Run a config into runs/NAME/NAME.h5.
 
     With --resume, CONFIG may also be the folder of a run that was stopped.
     """
+    from synsim.sandbox import sandboxed
+
     _catch_signals()
-    with _errors(debug) as context:
+    with _errors(debug) as context, sandboxed(sandbox):
         from synsim import api
 
         folder = os.path.isdir(config)
@@ -298,6 +304,7 @@ def check(
         bool, typer.Option("--resolved", help="Print the config with every default filled in.")
     ] = False,
     as_json: JsonOption = False,
+    sandbox: SandboxOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Check configs without compiling them.
@@ -305,9 +312,10 @@ def check(
     Shows faults, the resolved components and parts, shapes, wires, order, memory and file size.
     """
     from synsim.faults import ConfigError, render
+    from synsim.sandbox import sandboxed
 
     worst, documents = 0, []
-    with _errors(debug):
+    with _errors(debug), sandboxed(sandbox):
         for config in configs:
             spec = None
             try:
@@ -399,6 +407,7 @@ def components(
 def inspect(
     path: Annotated[Path, typer.Argument(metavar="FILE|DIR", help="A run's file, or its folder.")],
     as_json: JsonOption = False,
+    sandbox: SandboxOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Show what a run holds, live or stopped too.
@@ -406,6 +415,13 @@ def inspect(
     Its tree with shapes, units, sizes, last values and sparklines; of an unfinished run from its finished segments.
     """
     with _errors(debug):
+        if sandbox:
+            from synsim.sandbox import apart
+
+            code, told, said = apart("synsim", ["inspect", str(path), *(["--json"] if as_json else [])], str(path))
+            sys.stdout.write(told.decode())
+            sys.stderr.write(said.decode())
+            raise typer.Exit(code)
         from synsim import api
         from synsim.report import lines, summary
 

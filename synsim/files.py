@@ -18,11 +18,6 @@ SEAL = b"\nsynsim-sha256 "
 SEAL_BYTES = len(SEAL) + 64 + 1
 
 
-def sealed(data: bytes) -> bytes:
-    """The data with their seal."""
-    return data + seal(hashlib.sha256(data))
-
-
 def seal(digest: Any) -> bytes:
     """The seal that ends a file whose content has this digest."""
     return SEAL + digest.hexdigest().encode() + b"\n"
@@ -103,6 +98,19 @@ def publish(folder: int, name: str, data: bytes) -> None:
     """`atomic_write` in an open folder."""
     with atomic_file(folder, name) as (fd, _):
         write_all(fd, data)
+
+
+def publish_sealed(folder: int, name: str, data: bytes) -> int:
+    """`publish` with a seal at the end; the bytes of the file."""
+    with atomic_file(folder, name) as (fd, _):
+        return write_sealed(fd, data)
+
+
+def write_sealed(fd: int, data: bytes) -> int:
+    """Write the data and their seal; the bytes written."""
+    write_all(fd, data)
+    write_all(fd, seal(hashlib.sha256(data)))
+    return len(data) + SEAL_BYTES
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:

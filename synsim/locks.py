@@ -23,13 +23,13 @@ class RunLock:
     """The lock of an open directory, held until `release` or the end of the process.
 
     Where the file system knows no flock, a file made with O_EXCL stands in; one whose process is gone from this host
-    is taken over, any other is respected.
+    is taken over, and so is one of an earlier start of the same Slurm job, which Slurm has ended. Others are respected.
     """
 
     def __init__(self, folder: int, directory: Path):
         self.owner: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid()}
         if job := os.environ.get("SLURM_JOB_ID"):
-            self.owner["job"] = job
+            self.owner |= {"job": job, "start": int(os.environ.get("SLURM_RESTART_COUNT") or 0)}
         self._folder, self._directory, self._exclusive = os.dup(folder), directory, False
         self._fd = -1
         try:
@@ -67,7 +67,9 @@ class RunLock:
                 )
             except FileExistsError:
                 holder = _parse((self._directory / _EXCLUSIVE).read_bytes())
-                if holder.get("host") != self.owner["host"] or _alive(holder.get("pid")):
+                if not self._earlier(holder) and (
+                    holder.get("host") != self.owner["host"] or _alive(holder.get("pid"))
+                ):
                     raise Locked(
                         f"{self._directory} is being written by {_who(holder)}; if that process is gone, "
                         f"remove {self._directory / _EXCLUSIVE}"
@@ -79,6 +81,10 @@ class RunLock:
             self._exclusive = True
             return
         raise Locked(f"{self._directory} is being taken by another process")
+
+    def _earlier(self, holder: dict[str, Any]) -> bool:
+        start, job = holder.get("start"), self.owner.get("job")
+        return job is not None and holder.get("job") == job and isinstance(start, int) and start < self.owner["start"]
 
     def _read(self) -> dict[str, Any]:
         return _parse(os.pread(self._fd, 4096, 0))

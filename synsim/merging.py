@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 
 from synsim.faults import StoreError
-from synsim.files import Disk, atomic_file, digest_of, seal, sealed, write_all
+from synsim.files import Disk, atomic_file, digest_of, seal, write_all, write_sealed
 from synsim.layout import Column, Layout, Plan, States, chunk_shape, group_of, plan
 from synsim.segments import VERSION, Segments, dataset_at, segment_image
 
@@ -85,7 +85,7 @@ def merge(
                 create(file, it)
                 fill(file, it, pieces, check)
 
-            write_all(fd, sealed(in_memory(whole)))
+            write_sealed(fd, in_memory(whole))
         else:
             _stream(fd, it, pieces, check)
             length = os.fstat(fd).st_size

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from synsim.faults import Locked, StoreError
-from synsim.files import atomic_write, keep_entry, opened_seal, publish, seal_fault, sealed
+from synsim.files import atomic_write, keep_entry, opened_seal, publish, publish_sealed, seal_fault
 from synsim.foreign import read_array
 from synsim.layout import (
     Events,
@@ -299,7 +299,7 @@ class Writer:
     def _write_head(self) -> None:
         # The head is a finished file without rows: what a reader of the segments needs to know about them.
         it = plan(self.layout, {}, 0, initial=self._initial)
-        publish(self._seg, "head.h5", sealed(build(it)))
+        publish_sealed(self._seg, "head.h5", build(it))
 
     def segment(
         self, first: int, last: int, blocks: Mapping[str, Trace | Events], trials: Trials | None = None
@@ -315,11 +315,11 @@ class Writer:
         begun = self._evenly(columns)
 
         name = segment_name(first, last)
-        image = sealed(segment_image(first, last, self.layout.config_sha256, columns))
+        image = segment_image(first, last, self.layout.config_sha256, columns)
         with self._saving(f"steps {first} to {last}"):
-            publish(self._seg, name, image)
+            size = publish_sealed(self._seg, name, image)
         self._segments.append(name)
-        self._small.append((name, len(image)))
+        self._small.append((name, size))
         self._begun = begun
         self.saved = last
 
@@ -328,7 +328,7 @@ class Writer:
         if step != self.saved:
             raise ValueError(f"a checkpoint at step {step}, with segments up to {self.saved}")
         with self._saving(f"the checkpoint at step {step}"):
-            publish(self._ckpt, _checkpoint_name(step), sealed(data))
+            publish_sealed(self._ckpt, _checkpoint_name(step), data)
             names = sorted(filter(CHECKPOINT.fullmatch, os.listdir(self._ckpt)))
             self._remove("ckpt", CHECKPOINT, but=set(names[-KEPT:]))
             self._status("running", {})
@@ -344,7 +344,7 @@ class Writer:
         first = int(SEGMENT.fullmatch(names[0])[1])  # type: ignore[index]
         several = Segments(self.directory / "seg", names, self.layout.config_sha256, first)
         one = segment_name(first, several.steps)
-        publish(self._seg, one, sealed(compacted(several, self.layout.config_sha256)))
+        publish_sealed(self._seg, one, compacted(several, self.layout.config_sha256))
         self._segments[-len(names) :] = [one]
         self._remove("seg", SEGMENT, but=set(self._segments))
 
@@ -397,7 +397,7 @@ class Writer:
         then and may raise. If this fails, segments and checkpoints are still there and nothing called NAME.h5 exists.
         """
         with self._saving("the final states"):
-            publish(self._seg, "final.h5", sealed(build(plan_of_states(self.layout, final, provenance or {}))))
+            publish_sealed(self._seg, "final.h5", build(plan_of_states(self.layout, final, provenance or {})))
         with self._saving(f"{self.target}"):
             segments = Segments(self.directory / "seg", self._segments, self.layout.config_sha256)
             begins = {name: begin for name, (begin, _) in self._begun.items()}
@@ -432,7 +432,7 @@ class Writer:
         try:
             with self._saving("the last states"):
                 if final is not None:
-                    publish(self._seg, "final.h5", sealed(build(plan_of_states(self.layout, final, {}))))
+                    publish_sealed(self._seg, "final.h5", build(plan_of_states(self.layout, final, {})))
                 self._status(state, {"reason": reason, **progress})
         finally:
             self.close()
