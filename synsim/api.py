@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from synsim.checkpoint import Checkpoint, decode
 from synsim.config import load
 from synsim.faults import ConfigError, Fault, MissingInput, RunError, Stopped, StoreError
+from synsim.files import seal_fault
 from synsim.locks import is_live
 from synsim.reading import Run, read_status
 from synsim.spec import Spec
@@ -70,6 +71,7 @@ def run(
     finished: Callable[[Outcome], None] = lambda _: None,
     note: Callable[[str], None] = lambda _: None,
     chunk: int | None = None,
+    again: str = "run it once more",
     **settings: Any,
 ) -> Run:
     """Runs a config to a finished file `out/NAME/NAME.h5` and opens it.
@@ -78,8 +80,9 @@ def run(
     run's folder. Where a version, the device or the CPU is another one, the rest may differ in a last digit, which
     `accept_drift` allows. `only_merge` refuses to compute steps. `settings` go to `load` where `config` is not a
     `Spec` yet: overrides, options, name. `progress` is told after each chunk, `note` what a user should know; `stop`
-    is asked between chunks. Raises ConfigError (2), MissingInput (66), Locked (73), StoreError (74), RunError (65) for
-    a value that is not finite, Stopped (75) once `stop` says so; what was good is readable then.
+    is asked between chunks; `again` is what an error advises while there is no folder to go on with. Raises ConfigError
+    (2), MissingInput (66), Locked (73), StoreError (74), RunError (65) for a value that is not finite, Stopped (75) once
+    `stop` says so; what was good is readable then.
     """
     from synsim import loop
     from synsim.plan import plan
@@ -92,7 +95,7 @@ def run(
     with loop.computing(spec) as device:
         loop.use_compilation_cache(device)
         it = plan(spec)
-        _refuse_full_disk(it, directory)
+        _refuse_full_disk(it, directory, resume, overwrite)
         prints = loop.fingerprint(it, device)
         about = {
             **{f"{name}_version": version for name, version in versions().items() if name != "python"},
@@ -102,37 +105,63 @@ def run(
         origin = {"config": spec.filename, "folder": str(spec.directory), "steps": it.steps}
         go_on = f"synsim run {shlex.quote(str(directory))} --resume"
 
+        asked = time.monotonic()
+
+        def look() -> None:
+            nonlocal asked
+            if time.monotonic() - asked > 1.0:
+                asked = time.monotonic()
+                if stop():
+                    raise Stopped(
+                        f"stopped while looking through {directory}, where all is as it was; to go on: {go_on}"
+                    )
+
         def check() -> None:
             if stop():
                 raise Stopped(f"stopped while {directory.name}.h5 was being written; all {it.steps:,} steps are done")
 
-        with Writer(directory, layout, overwrite, resume, origin) as writer:
-            point, drift = _point(writer, it, prints, accept_drift, note) if resume else (None, [])
-            if writer.finished:
-                writer.tidy()
-                return Run(directory)
-            if only_merge and (point is None or point.step < it.steps):
-                steps = f"{point.step if point else 0:,} of {it.steps:,}"
-                raise ConfigError(f"{directory}: only {steps} steps are done; to compute the rest: {go_on}")
-            started(it, directory, point.step if point else 0)
+        try:
+            taken = Writer(directory, layout, overwrite, resume, origin, look)
+        except StoreError as error:
+            there = resume and (directory / "seg" / "head.h5").is_file()
+            raise StoreError(f"{error}; once that is mended: {go_on if there else again}") from None
+        with taken as writer:
+            begun = False
             try:
-                outcome = loop.simulate(
-                    it, writer, stop=stop, progress=progress, chunk=chunk, point=point, prints=prints
-                )
-                finished(outcome)
-                provenance = _provenance(began, outcome, point, drift)
-                writer.finish(loop.described(it.phases[-1].graph, outcome.state), provenance, check)
-            except Stopped as stopped:
-                writer.stop("interrupted", str(stopped))
-                raise Stopped(f"{stopped}; {_safe(writer, it)}; to go on: {go_on}") from None
-            except RunError as error:
-                writer.stop("failed", str(error))
-                raise RunError(
-                    f"{error}; what was recorded before is safe in {directory} (synsim inspect {directory})"
-                ) from None
+                if writer.finished:
+                    _refuse_other(writer, it)
+                    note(f"{writer.directory} is complete")
+                    writer.tidy()
+                    return Run(directory)
+                point, drift = None, []
+                if resume:
+                    point, drift = _point(writer, it, prints, accept_drift, note, loop.misfit)
+                if only_merge and (point is None or point.step < it.steps):
+                    steps = f"{point.step if point else 0:,} of {it.steps:,}"
+                    raise ConfigError(f"{directory}: only {steps} steps are done; to compute the rest: {go_on}")
+                begun = True
+                if resume:
+                    writer.go_on(point.step if point else 0)
+                started(it, directory, point.step if point else 0)
+                try:
+                    outcome = loop.simulate(
+                        it, writer, stop=stop, progress=progress, chunk=chunk, point=point, prints=prints
+                    )
+                    finished(outcome)
+                    provenance = _provenance(began, outcome, point, drift)
+                    writer.finish(loop.described(it.phases[-1].graph, outcome.state), provenance, check)
+                except Stopped as stopped:
+                    writer.stop("interrupted", str(stopped))
+                    raise Stopped(f"{stopped}; {_safe(writer, it)}; to go on: {go_on}") from None
+                except RunError as error:
+                    writer.stop("failed", str(error))
+                    raise RunError(
+                        f"{error}; what was recorded before is safe in {directory} (synsim inspect {directory})"
+                    ) from None
             except StoreError as error:
-                with suppress(StoreError):  # where nothing can be written, the words of the status cannot be either
-                    writer.stop("interrupted", str(error))
+                if begun:
+                    with suppress(StoreError):  # where nothing can be written, the words of the status cannot be either
+                        writer.stop("interrupted", str(error))
                 raise StoreError(f"{error}; once that is mended: {go_on}") from None
     return Run(directory)
 
@@ -158,13 +187,29 @@ def _place(config: Config, settings: Mapping[str, Any], out: Any, resume: bool, 
 
 
 def left_spec(directory: Path) -> Spec:
-    """The spec of the run in a folder, as it was when it was started. Raises ConfigError where none is there."""
-    try:
-        files = [directory / "seg" / "head.h5", *sorted(directory.glob("*.h5"))]
-        with Run(next((path for path in files if path.exists()), directory)) as left:
-            text, resolved = left.config_text, left.config
-    except StoreError as error:
-        raise ConfigError(f"nothing to go on with in {directory} ({error}); start it by its config") from None
+    """The spec of the run in a folder, as it was when it was started.
+
+    Raises ConfigError where none is there, StoreError where all that describes it is damaged.
+    """
+    faults: list[str] = []
+    for path in _descriptions(directory):
+        try:
+            if fault := seal_fault(path):
+                faults.append(f"{path}: {fault}")
+                continue
+            with Run(path) as left:
+                text, resolved = left.config_text, left.config
+            break
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            faults.append(f"{path}: {error.strerror or error}")
+        except StoreError as error:
+            faults.append(str(error))
+    else:
+        if faults:
+            raise StoreError(f"{'; '.join(faults)}; --resume works still with its config in place of {directory}")
+        raise ConfigError(f"nothing to go on with in {directory}; start it by its config")
     folder = directory
     with suppress(StoreError):
         folder = Path(read_status(directory).get("folder", directory))
@@ -173,12 +218,33 @@ def left_spec(directory: Path) -> Spec:
     return replace(spec, text=text, filename=str(directory / "config.yaml"), directory=folder)
 
 
-def _point(
-    writer: Writer, it: RunPlan, prints: Mapping[str, str], accept_drift: bool, note: Callable[[str], None]
-) -> tuple[Checkpoint | None, list[str]]:
-    """The checkpoint to go on from, with the writer set to it, or None for a start anew; and what has changed since.
+def _descriptions(directory: Path) -> Iterator[Path]:
+    """Files that say what is run in a folder; the first may turn into the second at any moment."""
+    yield directory / "seg" / "head.h5"
+    yield from sorted(directory.glob("*.h5"))
 
-    Raises ConfigError where the config has changed, or something that changes numbers has and is not accepted.
+
+def _refuse_other(writer: Writer, it: RunPlan) -> None:
+    """Raises where the finished run is damaged, or that of another config."""
+    left = writer.stored()
+    if left is None:
+        raise StoreError(f"{writer.target} is damaged; --overwrite computes it again")
+    with left:
+        if changes := differences(left.config, it.spec.resolved()):
+            raise ConfigError(_changed(writer.directory, changes))
+
+
+def _point(
+    writer: Writer,
+    it: RunPlan,
+    prints: Mapping[str, str],
+    accept_drift: bool,
+    note: Callable[[str], None],
+    misfit: Callable[[Checkpoint, RunPlan], str | None] = lambda *_: None,
+) -> tuple[Checkpoint | None, list[str]]:
+    """The checkpoint to go on from, or None for a start anew; and what has changed since.
+
+    `misfit` says why a checkpoint is none of this run. Raises ConfigError where the config has changed, or something that changes numbers has and is not accepted.
     """
     left = writer.stored()
     if left is not None:
@@ -186,22 +252,21 @@ def _point(
             changes = differences(left.config, it.spec.resolved())
     else:
         changes = []
-    if writer.finished:
-        if left is None:
-            raise StoreError(f"{writer.target} is damaged; --overwrite computes it again")
-        if changes:
-            raise ConfigError(_changed(writer.directory, changes))
-        note(f"{writer.directory} is complete")
-        return None, []
     damaged = False
     for step, data in writer.checkpoints():
         try:
             point = decode(data)
+            if point.step != step:
+                raise ValueError(f"it is of step {point.step:,}")
         except ValueError as error:
             note(f"the checkpoint at step {step:,} cannot be used: {error}")
             continue
         if changes:
             raise ConfigError(_changed(writer.directory, changes))
+        if point.fingerprint.get("config") != prints.get("config"):
+            # left by a run that this one took the place of just before the power was lost
+            note(f"the checkpoint at step {step:,} cannot be used: it is of another config")
+            continue
         if point.fingerprint.get("numbers") != prints["numbers"]:
             raise ConfigError(
                 f"{writer.directory}: a file that the config names has other numbers than when the run was started; "
@@ -217,14 +282,15 @@ def _point(
                 f"{writer.directory}: the rest would not be the same bit by bit, for there is another "
                 f"{'; '.join(drift).removeprefix('the ')}; --accept-drift goes on all the same, --overwrite starts anew"
             )
+        if fault := misfit(point, it):
+            note(f"the checkpoint at step {step:,} cannot be used: {fault}")
+            continue
         for each in drift:
             note(f"going on although {each} has changed")
-        writer.go_on(point.step)
         note(f"going on from step {point.step:,} of {it.steps:,}")
         return point, drift
     if damaged:
         note("what was saved is damaged: starting again from step 0, which gives the same numbers")
-    writer.go_on(0)
     return None, []
 
 
@@ -260,16 +326,25 @@ def _spec(config: Config, settings: Mapping[str, Any]) -> Spec:
     return config if isinstance(config, Spec) else load(config, **settings)  # type: ignore[arg-type]
 
 
-def _refuse_full_disk(it: RunPlan, directory: Path) -> None:
+def _refuse_full_disk(it: RunPlan, directory: Path, resume: bool, overwrite: bool) -> None:
     from synsim import preflight
 
+    result = directory / f"{it.layout.name}.h5"
+    if resume and result.exists():
+        return
     there, needed = preflight.available_disk(directory), 2 * it.estimate.file  # segments, and the file made of them
+    if resume or overwrite:  # what is there counts: it is kept, or makes room
+        there += sum(path.stat().st_size for path in (*directory.glob("seg/*.h5"), result) if path.is_file())
     if needed > there:
+        advice = (
+            "make room"
+            if resume
+            else "record less (every: trial, a larger every, an index, or reduce), or choose another folder with --out"
+        )
         raise MissingInput(
             Fault(
                 f"the run needs about {preflight.readable(needed)} of disk in {directory} and "
-                f"{preflight.readable(there)} are free; record less (every: trial, a larger every, an "
-                "index, or reduce), or choose another folder with --out",
+                f"{preflight.readable(there)} are to be had there; {advice}",
                 ("record",),
             )
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -84,6 +85,10 @@ def encode(point: Checkpoint) -> bytes:
 def decode(data: bytes) -> Checkpoint:
     """The checkpoint that `encode` made bytes of. A ValueError for anything else."""
     try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            # what `encode` makes is not compressed, and so no larger than it looks
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise ValueError("it is compressed")
         with np.load(io.BytesIO(data), allow_pickle=False) as held:
             about: dict[str, Any] = json.loads(held["about"].tobytes())
             if about.pop("format") != FORMAT:
@@ -98,6 +103,30 @@ def decode(data: bytes) -> Checkpoint:
                     outer, _, name = rest.partition("/")
                     nested[kind].setdefault(outer, {})[name] = held[f"a{i}"]
         place = {name: int(about.pop(name)) for name in ("step", "phase", "trial", "k", "resumes")}
-        return Checkpoint(**place, state=nested["state"], readouts=nested["readouts"], held=inlets, **about)
-    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"not a checkpoint ({error})") from error
+        seconds = float(about.pop("seconds"))
+        chunks = {str(phase): int(length) for phase, length in about.pop("chunk_steps").items()}
+        prints = {str(name): str(value) for name, value in about.pop("fingerprint").items()}
+        if about or min(place.values()) < 0 or not math.isfinite(seconds):
+            raise ValueError("it says what no checkpoint says")
+        return Checkpoint(
+            **place,
+            state=nested["state"],
+            readouts=nested["readouts"],
+            held=inlets,
+            chunk_steps=chunks,
+            fingerprint=prints,
+            seconds=seconds,
+        )
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        OSError,
+        EOFError,
+        MemoryError,
+        RuntimeError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise ValueError(f"not a checkpoint ({' '.join(str(error).split())[:200]})") from error

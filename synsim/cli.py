@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -135,6 +137,7 @@ def run(
                 note=teller.note,
                 progress=teller.progress,
                 finished=teller.finished,
+                again=shlex.join(["synsim", *sys.argv[1:], *([] if overwrite or resume else ["--resume"])]),
             ) as left:
                 teller.left(left.file)
         finally:
@@ -185,24 +188,44 @@ def _time_to_stop() -> bool:
     if not _stopping:
         end = os.environ.get("SLURM_JOB_END_TIME", "")
         if end.isdigit() and time.time() > int(end) - END_MARGIN:
-            print("the job's time is nearly over: stopping after this chunk", file=sys.stderr, flush=True)
+            _tell("the job's time is nearly over: stopping after this chunk")
             _stopping.append(0)
     return bool(_stopping)
 
 
 def _catch_signals() -> None:
-    """TERM, INT, HUP, USR1 and USR2 ask the run to end at the next chunk's border; a second INT ends it at once."""
+    """TERM, INT, HUP, USR1 and USR2 ask the run to end at the next chunk's border; a second INT ends it at once.
 
-    def note(number: int, frame: Any) -> None:
-        del frame
-        if number == signal.SIGINT and signal.SIGINT in _stopping:
-            os._exit(75)
-        if not _stopping:
-            print(f"{signal.Signals(number).name}: stopping after this chunk", file=sys.stderr, flush=True)
-        _stopping.append(number)
-
+    A thread waits for them: a handler in Python runs only when the main thread comes back from what it is in, and
+    compiling may take minutes.
+    """
+    reads, writes = os.pipe()
+    os.set_blocking(writes, False)
+    signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, note)
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, lambda *_: None)
+    threading.Thread(target=_note_signals, args=(reads,), daemon=True).start()
+
+
+def _note_signals(reads: int) -> None:
+    while True:
+        for number in os.read(reads, 64):
+            if number == signal.SIGINT and number in _stopping:
+                show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+                _tell(f"{show_cursor}SIGINT once more: ended at once; what was saved is safe, --resume goes on with it")
+                os._exit(75)
+            if not _stopping:
+                _tell(f"{signal.Signals(number).name}: stopping after this chunk")
+            _stopping.append(number)
+
+
+def _tell(words: str) -> None:
+    """A line on standard error. No run ends because the terminal was closed, or the reader of a pipe is gone."""
+    try:
+        print(words, file=sys.stderr, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 class _Teller:
@@ -217,17 +240,13 @@ class _Teller:
 
     def note(self, words: str) -> None:
         if not self.quiet:
-            print(words, file=sys.stderr, flush=True)
+            _tell(words)
 
     def started(self, it: RunPlan, directory: Path, step: int) -> None:
         if self.quiet:
             return
         units = sum(1 for _ in it.spec.components)
-        print(
-            f"{it.spec.name}: {units} components, {it.trials:,} trials, {it.steps:,} steps, into {directory}",
-            file=sys.stderr,
-            flush=True,
-        )
+        _tell(f"{it.spec.name}: {units} components, {it.trials:,} trials, {it.steps:,} steps, into {directory}")
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -254,11 +273,7 @@ class _Teller:
         elif time.monotonic() - self.said >= 5.0:
             self.said = time.monotonic()
             left = _duration((now.steps - now.step) / max(1e-9, now.rate))
-            print(
-                f"{now.phase}: step {now.step:,} of {now.steps:,} ({now.step / now.steps:.0%})  {said}  {left} left",
-                file=sys.stderr,
-                flush=True,
-            )
+            _tell(f"{now.phase}: step {now.step:,} of {now.steps:,} ({now.step / now.steps:.0%})  {said}  {left} left")
 
     def finished(self, outcome: Outcome) -> None:
         self.close()
@@ -273,12 +288,13 @@ class _Teller:
     def left(self, path: Path) -> None:
         if not self.quiet:
             for line in self.lines:
-                print(line, file=sys.stderr)
+                _tell(line)
             print(path, flush=True)
 
     def close(self) -> None:
         if self.bar is not None:
-            self.bar.stop()
+            with suppress(OSError):
+                self.bar.stop()
             self.bar = None
 
 
@@ -415,15 +431,17 @@ def inspect(
     Its tree with shapes, units, sizes, last values and sparklines; of an unfinished run from its finished segments.
     """
     with _errors(debug):
+        from synsim.report import lines, printable, summary
+
         if sandbox:
             from synsim.sandbox import apart
 
             code, told, said = apart("synsim", ["inspect", str(path), *(["--json"] if as_json else [])], str(path))
-            sys.stdout.write(told.decode())
-            sys.stderr.write(said.decode())
+            for stream, given in ((sys.stdout, told), (sys.stderr, said)):
+                for line in given.decode(errors="replace").splitlines():
+                    print(printable(line), file=stream)
             raise typer.Exit(code)
         from synsim import api
-        from synsim.report import lines, summary
 
         with api.open(path) as found:
             print(json.dumps(summary(found), indent=1) if as_json else "\n".join(lines(found)))
@@ -441,19 +459,21 @@ def status(
     """Show how a run stands: its state, how much of it is safe, and how to go on. Exit code 3 unless it is complete."""
     with _errors(debug):
         from synsim import api
+        from synsim.report import printable
 
         found = api.status(folder)
         if as_json:
             print(json.dumps(found, indent=1))
         else:
             steps = f" of {found['steps']:,}" if found["steps"] else ""
-            print(f"{found['name']}: {found['state']}, {found['steps_saved']:,}{steps} steps are safe in {folder}")
-            who = f"process {found.get('pid')} on {found.get('host')}"
+            lines = [f"{found['name']}: {found['state']}, {found['steps_saved']:,}{steps} steps are safe in {folder}"]
+            who, when = f"process {found.get('pid')} on {found.get('host')}", found.get("updated")
             if found["state"] == "running":
-                print(f"written by {who} since {found['started']}, last saved {found['updated']}")
+                lines.append(f"written by {who} since {found.get('started')}, last saved {when}")
             elif found["state"] != "done":
-                print(f"last written by {who} at {found['updated']}: {found.get('reason', 'no reason given')}")
-                print(f"to go on: {found['resume']}")
+                lines.append(f"last written by {who} at {when}: {found.get('reason', 'no reason given')}")
+                lines.append(f"to go on: {found['resume']}")
+            print("\n".join(map(printable, lines)))
         raise typer.Exit(0 if found["state"] == "done" else 3)
 
 
@@ -489,10 +509,7 @@ def merge(
     with _errors(debug):
         from synsim import api
 
-        def note(words: str) -> None:
-            print(words, file=sys.stderr, flush=True)
-
-        with api.run(folder, resume=True, only_merge=True, stop=_time_to_stop, note=note) as left:
+        with api.run(folder, resume=True, only_merge=True, stop=_time_to_stop, note=_tell) as left:
             print(left.file)
 
 
@@ -557,4 +574,4 @@ def _errors(debug: bool) -> Iterator[dict[str, Any]]:
 def _say(lines: Iterable[str]) -> None:
     sys.stdout.flush()
     for line in lines:
-        print(line, file=sys.stderr, flush=True)
+        _tell(line)

@@ -150,6 +150,7 @@ def fingerprint(it: RunPlan, device: Any) -> dict[str, str]:
             f"{getattr(jax.config, name)}" for name in ("jax_default_prng_impl", "jax_threefry_partitionable")
         ),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "config": it.layout.config_sha256,
         "numbers": numbers.hexdigest(),
     }
 
@@ -403,6 +404,25 @@ def _joined(parts: list[Any]) -> Any:
     return type(parts[0])(**made)
 
 
+def misfit(point: Checkpoint, it: RunPlan) -> str | None:
+    """Why a checkpoint cannot be one of this run, or None: its place, and the shape and type of every array."""
+    if point.phase >= len(it.phases):
+        return f"it is in phase {point.phase} of {len(it.phases)}"
+    phase = it.phases[point.phase]
+    at = phase.first_step + point.trial * phase.graph.steps + point.k
+    if point.step != at or point.step > phase.first_step + phase.steps or point.k >= phase.graph.steps:
+        return f"its step {point.step:,} is not step {point.k:,} of trial {point.trial:,} of phase {phase.name}"
+    carry = jax.eval_shape(lambda: engine.start_carry(phase.graph))
+    for have, want in ((point.state, carry.state), ({"": point.held}, {"": carry.held})):
+        for name in sorted(have.keys() | want.keys()):
+            mine, its = want.get(name, {}), have.get(name, {})
+            for each in sorted(mine.keys() | its.keys()):
+                told = [f"{np.dtype(x[each].dtype)} {x[each].shape}" if each in x else "absent" for x in (its, mine)]
+                if told[0] != told[1]:
+                    return f"{name}.{each} in it is {told[0]}, and should be {told[1]}".lstrip(".")
+    return None
+
+
 def simulate(
     it: RunPlan,
     sink: Sink,
@@ -452,7 +472,8 @@ def simulate(
             if phase.index and here is None:
                 carry = carry._replace(state=program.call(engine.begin_phase, (), carry.state))
             part = _Phase(it, phase, program, saving, stop, progress, began)
-            carry = part.run(carry, chunk or lengths.get(phase.name), rate, *((here.trial, here.k) if here else ()))
+            known = fitted(phase, lengths[phase.name]) if phase.name in lengths else None
+            carry = part.run(carry, chunk or known, rate, *((here.trial, here.k) if here else ()))
             lengths[phase.name], rate = part.length, part.rate
             readouts[phase.name] = _readouts(phase, carry.state)
             saving.common = replace(saving.common, readouts=dict(readouts), chunk_steps=dict(lengths))

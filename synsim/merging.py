@@ -90,7 +90,7 @@ def merge(
             _stream(fd, it, pieces, check)
             length = os.fstat(fd).st_size
             os.lseek(fd, length, os.SEEK_SET)
-            write_all(fd, seal(digest_of(fd, length)))
+            write_all(fd, seal(digest_of(fd, length, check)))
         with h5py.File(target.parent / temporary, "r", locking=False) as file:
             compare(file, it, pieces)
         check()

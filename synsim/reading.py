@@ -20,11 +20,17 @@ import h5py
 import numpy as np
 
 from synsim.faults import Fault, MissingInput, StoreError, suggest
-from synsim.layout import Events, Trials
+from synsim.files import read_regular
+from synsim.layout import Events, Trials, check_name
 from synsim.locks import is_live
-from synsim.segments import Segments, Vanished, below, dataset_at, guard, open_to_read, opened
+from synsim.segments import Segments, Vanished, all_its_own, below, dataset_at, guard, open_to_read, opened
 
 _READ = 1 << 24  # bytes that `Rows.blocks` takes at a time
+STATUS_BYTES = 1 << 20  # of a status.json at the most
+_STATUS: dict[str, type] = {
+    **dict.fromkeys(("steps", "steps_saved", "segments"), int),
+    **dict.fromkeys(("folder", "config", "reason", "host", "started", "updated"), str),
+}
 
 
 class Rows:
@@ -201,9 +207,13 @@ class Run:
             raise StoreError(f"{path} is not a file")
         with guard(path):
             file = open_to_read(path)
-            if "config" not in file or "magic" not in file.attrs or "name" not in file.attrs:
+            try:
+                if "config" not in file or "magic" not in file.attrs or "name" not in file.attrs:
+                    raise StoreError(f"{path} is not a file of a synsim run")
+                all_its_own(file)
+            except BaseException:
                 file.close()
-                raise StoreError(f"{path} is not a file of a synsim run")
+                raise
             return file
 
     @property
@@ -468,16 +478,23 @@ def status_digest(status: Mapping[str, Any]) -> str:
 
 def read_status(directory: Path) -> dict[str, Any]:
     """What status.json says. A StoreError where it is missing, or not as it was written."""
+    path = directory / "status.json"
     try:
-        status = json.loads((directory / "status.json").read_text(encoding="utf-8"))
+        status = json.loads(read_regular(path, most=STATUS_BYTES))
         if not isinstance(status, dict) or not isinstance(status.get("state"), str):
             raise ValueError("no state in it")
         if status.get("sha256") != status_digest(status):
             raise ValueError("it is not as it was written")
+        check_name(status["name"])
+        for key, kind in _STATUS.items():
+            if key in status and (not isinstance(status[key], kind) or isinstance(status[key], bool)):
+                raise ValueError(f"{key} cannot be {status[key]!r:.60}")
     except FileNotFoundError:
         raise StoreError(f"{directory} is not the directory of a synsim run (no status.json)") from None
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{directory / 'status.json'} is damaged: {error}") from error
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise StoreError(f"{path} is damaged: {error}") from error
     return status
 
 
@@ -505,6 +522,7 @@ def _states_file(run: Run, when: str) -> Iterator[h5py.File | None]:
         yield None
         return
     with opened(path) as file:
+        all_its_own(file)
         yield file
 
 

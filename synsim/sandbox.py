@@ -6,6 +6,7 @@ limit on its memory and its time, and gives back bytes; a crash is one line.
 
 from __future__ import annotations
 
+import os
 import resource
 import runpy
 import subprocess
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 
 from synsim.faults import StoreError
 
@@ -39,9 +41,12 @@ def wanted() -> bool:
 
 def apart(module: str, arguments: Sequence[str], what: str, memory: int = 0) -> tuple[int, bytes, bytes]:
     """Exit code, output and errors of `python -m module arguments`; StoreError where `what` crashed or stalled it."""
-    command = [sys.executable, "-m", "synsim.sandbox", str(BASE_MEMORY + memory), module, *arguments]
+    # -P: no module is taken from the folder that a user happens to stand in
+    command = [sys.executable, "-P", "-m", "synsim.sandbox", str(BASE_MEMORY + memory), module, *arguments]
+    paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, env=env)
     except subprocess.TimeoutExpired:
         raise StoreError(f"{what} kept its reader busy for {SECONDS:.0f} s, which was ended") from None
     if done.returncode < 0:

@@ -17,8 +17,9 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from synsim.faults import Locked, StoreError
-from synsim.files import atomic_write, keep_entry, opened_seal, publish, publish_sealed, seal_fault
+from synsim.files import atomic_write, make_folder, opened_seal, publish, publish_sealed, read_regular, seal_fault
 from synsim.foreign import read_array
 from synsim.layout import (
     Events,
@@ -36,6 +37,8 @@ from synsim.layout import (
     States,
     Trace,
     Trials,
+    axis_of,
+    check_name,
     flatten,
     group_of,
     plan,
@@ -43,7 +46,7 @@ from synsim.layout import (
 )
 from synsim.locks import RunLock
 from synsim.merging import build, compacted, merge
-from synsim.reading import Run, read_status, status_digest
+from synsim.reading import STATUS_BYTES, Run, read_status, status_digest
 from synsim.segments import SEGMENT, Segments, segment_image, segment_name
 
 __all__ = [
@@ -66,20 +69,9 @@ MANY = 100  # small segments in a row become one
 SMALL = 32 << 20  # bytes that they may hold together
 KEPT = 2  # checkpoints: the last, and the one before it should the last be damaged
 CHECKPOINT = re.compile(r"ck-(\d+)\.npz")
-RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 _TEMPORARY = re.compile(r"\.(status\.json|config\.yaml|[A-Za-z0-9][A-Za-z0-9._-]*\.(h5|npz))\.tmp\d+")
 _OWN = {"seg": re.compile(rf"head\.h5|final\.h5|{SEGMENT.pattern}|{_TEMPORARY.pattern}")}
 _OWN["ckpt"] = re.compile(rf"{CHECKPOINT.pattern}|{_TEMPORARY.pattern}")
-
-
-def check_name(name: str) -> str:
-    """A run's name, if it names one file and leads nowhere else; else a ValueError that says what a name is."""
-    if not RUN_NAME.fullmatch(name) or _DEVICES.fullmatch(name) or name.endswith("."):
-        raise ValueError(
-            f"{name!r} cannot name a run: up to 64 letters, digits, '.', '_' or '-', the first a letter or digit"
-        )
-    return name
 
 
 # --- the writer ------------------------------------------------------------------------------------------------------
@@ -90,7 +82,8 @@ class Writer:
 
     Order: `initial`, then `segment` and `checkpoint` for each save, then `finish`, or `stop` where the run ends early;
     both give the directory free. With `resume`, what is there stays, `checkpoints` gives what can be gone on from, and
-    `go_on` takes the place of `initial`. Whatever `checkpoint` returned for is durable. `about` goes into status.json.
+    `go_on` takes the place of `initial`. Whatever `checkpoint` returned for is durable. `about` goes into status.json;
+    `check` is called now and then while what is there is looked through, and may raise: nothing is changed then.
     Errors: Locked (73) where the directory is another process's, or holds a run already; StoreError (74) where the
     file system refuses.
     """
@@ -102,6 +95,7 @@ class Writer:
         overwrite: bool = False,
         resume: bool = False,
         about: Mapping[str, Any] | None = None,
+        check: Callable[[], None] = lambda: None,
     ):
         """Take the directory (made if need be), refuse to touch an existing run unless told to, write the head."""
         try:
@@ -111,6 +105,9 @@ class Writer:
         self.directory, self.layout, self.saved = Path(directory), layout, 0
         self.target = self.directory / f"{layout.name}.h5"
         self.about = dict(about or {})
+        self._check = check
+        self._left = "what was saved before is as it was" if resume else None
+        self._point = 0  # the step of the last checkpoint
         self._segments: list[str] = []
         self._small: list[tuple[str, int]] = []  # the last segments that may become one, and their sizes
         self._initial: States = {}
@@ -119,7 +116,7 @@ class Writer:
         self._lock: RunLock | None = None
         self._started = _now()
         try:
-            with self._saving("the run directory"):
+            with self._saving(f"the run directory {self.directory}"):
                 self._take(overwrite, resume)
             if not resume:
                 self._begin()
@@ -128,15 +125,17 @@ class Writer:
             raise
 
     def _begin(self) -> None:
-        with self._saving("the start of the run"):
+        with self._saving(f"the start of the run in {self.directory}"):
             self._status("running", {})
+            for folder, own in _OWN.items():  # of an earlier start; the head is replaced, so that there always is one
+                self._remove(folder, own, but={"head.h5"})
             publish(self._folder, "config.yaml", self.layout.config_text.encode())
             self._write_head()
 
     def _take(self, overwrite: bool, resume: bool) -> None:
         if self.directory.is_symlink():
             raise Locked(f"{self.directory} is a symbolic link; a run needs a directory of its own")
-        self.directory.mkdir(parents=True, exist_ok=True)
+        make_folder(self.directory)
         if not self.directory.is_dir():
             raise Locked(f"{self.directory} is not a directory")
         self._folder = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -155,7 +154,6 @@ class Writer:
         for folder in ("seg", "ckpt"):
             self._remove(folder, _TEMPORARY)
         os.fsync(self._folder)
-        keep_entry(self.directory)
 
     def _made(self, folder: str) -> int:
         with suppress(FileExistsError):
@@ -167,22 +165,33 @@ class Writer:
         entries = sorted(os.listdir(self._folder))
         ours = {"lock", "status.json", "config.yaml", "seg", "ckpt", self.target.name}
         for name in ours.intersection(entries):
-            if stat.S_ISLNK(os.stat(name, dir_fd=self._folder, follow_symlinks=False).st_mode):
-                raise Locked(f"{self.directory / name} is a symbolic link; synsim writes only files of its own")
+            with suppress(FileNotFoundError):  # as when another process is about to finish here
+                if stat.S_ISLNK(os.stat(name, dir_fd=self._folder, follow_symlinks=False).st_mode):
+                    raise Locked(f"{self.directory / name} is a symbolic link; synsim writes only files of its own")
         rest = [
             name
             for name in entries
             if name != "lock" and not name.startswith("lock.") and not _TEMPORARY.fullmatch(name)
         ]
+        rest = [name for name in rest if name not in _OWN or self._holds_something(name)]
         if not rest:
             return False
         with suppress(OSError, ValueError):
-            status = json.loads((self.directory / "status.json").read_text(encoding="utf-8"))
+            status = json.loads(read_regular(self.directory / "status.json", most=STATUS_BYTES))
             if isinstance(status, dict) and "synsim" in status:
                 return True
         if ours.issuperset(rest) and self._sealed_head():
             return True  # only the status is damaged
         raise Locked(f"{self.directory} is not empty and holds no run of synsim; choose another --out or --name")
+
+    def _holds_something(self, folder: str) -> bool:
+        """Whether one of our folders is more than what a start that got no further leaves."""
+        try:
+            return not all(map(_TEMPORARY.fullmatch, os.listdir(self.directory / folder)))
+        except FileNotFoundError:
+            return False
+        except NotADirectoryError:
+            return True
 
     def _sealed_head(self) -> bool:
         with suppress(OSError):
@@ -216,41 +225,55 @@ class Writer:
 
     # --- going on
 
+    # What cannot be read is not the same as damaged: nothing is computed again, and so removed, because of it.
+
     @property
     def finished(self) -> bool:
         """Whether the run is complete: its file exists, which it does only then."""
-        return self.target.is_file()
+        with self._saving(f"{self.target}", "read"):
+            return self.target.is_file()
 
     def checkpoints(self) -> Iterator[tuple[int, bytes]]:
         """The step and content of each undamaged checkpoint, the newest first."""
-        with self._saving("the run directory"):
+        with self._saving(f"{self.directory / 'ckpt'}", "read"):
             names = sorted(filter(CHECKPOINT.fullmatch, os.listdir(self._ckpt)), reverse=True)
         for name in names:
-            with suppress(OSError, ValueError):
-                yield int(CHECKPOINT.fullmatch(name)[1]), opened_seal((self.directory / "ckpt" / name).read_bytes())  # type: ignore[index]
+            with self._saving(f"{self.directory / 'ckpt' / name}", "read"):
+                sealed = read_regular(name, self._ckpt)
+            with suppress(ValueError):
+                yield int(CHECKPOINT.fullmatch(name)[1]), opened_seal(sealed)  # type: ignore[index]
 
     def stored(self) -> Run | None:
         """The run that is described here already, by its file or the head of its segments, or None."""
         for path in (self.target, self.directory / "seg" / "head.h5"):
-            if path.is_file() and _fault(path) is None:
+            if self._fault(path) is None:
                 return Run(path)
         return None
 
     def fault(self, step: int) -> str | None:
         """What keeps the run from going on after `step` steps: a segment that is missing or damaged."""
+        with self._saving(f"{self.directory / 'seg'}", "read"):
+            names = os.listdir(self._seg)
         try:
-            segments = self._up_to(step)
+            segments = self._up_to(step, names)
         except StoreError as error:
             return str(error)
         for path in (segments.folder / "head.h5", *segments.paths):
-            if fault := _fault(path):
+            if fault := self._fault(path):
                 return f"{path}: {fault}"
         return None
 
-    def _up_to(self, step: int) -> Segments:
+    def _fault(self, path: Path) -> str | None:
+        with self._saving(f"{path}", "read"):
+            try:
+                return seal_fault(path, self._check)
+            except FileNotFoundError:
+                return "it is missing"
+
+    def _up_to(self, step: int, names: Sequence[str]) -> Segments:
         folder, sha256 = self.directory / "seg", self.layout.config_sha256
-        ends = {name: int(match[2]) for name in os.listdir(folder) if (match := SEGMENT.fullmatch(name))}
-        segments = Segments(folder, [name for name, end in ends.items() if end <= step], sha256)
+        ends = {name: int(match[2]) for name in names if (match := SEGMENT.fullmatch(name))}
+        segments = Segments(folder, [name for name, end in ends.items() if end <= step], sha256, check=self._check)
         if segments.steps != step:
             raise StoreError(f"{folder}: the segment of steps {segments.steps} to {step} is missing")
         return segments
@@ -261,17 +284,20 @@ class Writer:
         Step 0 is a start anew.
         """
         if step == 0:
-            with self._saving("the run directory"):
-                self._clear()
+            self._left = None
             self._begin()
             return
-        segments = self._up_to(step)
+        with self._saving(f"{self.directory / 'seg'}", "read"):
+            segments = self._up_to(step, os.listdir(self._seg))
         initial: dict[str, dict[str, Any]] = {}
         with Run(segments.folder / "head.h5") as head:
             for path, whole in head.states("initial").items():
                 component, _, name = path.partition(".")
-                value = (head.initial(component, name), whole.unit, whole.doc, whole.axes)
+                axes = [axis_of(scale) for scale in whole.axes]
+                value = (head.initial(component, name), whole.unit, whole.doc, axes)
                 initial.setdefault(component, {})[name] = value
+            # the same config may be written otherwise now
+            self.layout = replace(self.layout, config_text=head.config_text)
         self._initial = initial
         for record in self.layout.records:
             if record.form == "report":
@@ -279,14 +305,22 @@ class Writer:
                 if count := segments.rows(times):
                     begin = segments.read(times, 0, 1, (), np.empty(0))
                     self._begun[record.name] = float(begin[0]), count
-        with self._saving("the run directory"):
+        self._segments, self._left = list(segments.names), None
+        self._point = self.saved = step
+        with self._saving(f"the run directory {self.directory}"):
+            self._small = [(path.name, path.stat().st_size) for path in segments.paths[-MANY + 1 :]]
+            for folder in (self._seg, self._ckpt):  # their names may not be on the disk yet, if the process was killed
+                os.fsync(folder)
             # checkpoints first: one without its segments would be of no use
-            self._remove("ckpt", CHECKPOINT, but={_checkpoint_name(step)})
+            older = {name for name in os.listdir(self._ckpt) if name <= _checkpoint_name(step)}
+            self._remove("ckpt", CHECKPOINT, but=older)
             self._remove("seg", re.compile(rf"final\.h5|{SEGMENT.pattern}"), but=set(segments.names))
-        self._segments, self.saved = list(segments.names), step
-        self._small = [(path.name, path.stat().st_size) for path in segments.paths[-MANY + 1 :]]
-        with self._saving("status.json"):
             self._status("running", {})
+            text = self.layout.config_text.encode()
+            with suppress(OSError):
+                if read_regular("config.yaml", self._folder, len(text)) == text:
+                    return
+            publish(self._folder, "config.yaml", text)  # it was damaged, or taken away
 
     # --- saving
 
@@ -327,17 +361,22 @@ class Writer:
         """Save what the run needs to go on after `step` steps, all of them in segments; from here on they are safe."""
         if step != self.saved:
             raise ValueError(f"a checkpoint at step {step}, with segments up to {self.saved}")
+        self.saved = self._point  # a segment without its checkpoint will be computed again
         with self._saving(f"the checkpoint at step {step}"):
             publish_sealed(self._ckpt, _checkpoint_name(step), data)
+            self._point = self.saved = step
             names = sorted(filter(CHECKPOINT.fullmatch, os.listdir(self._ckpt)))
             self._remove("ckpt", CHECKPOINT, but=set(names[-KEPT:]))
             self._status("running", {})
-            if len(self._small) >= MANY:
+            if len(self._small) > MANY:
                 self._compact()
 
     def _compact(self) -> None:
-        """Make one segment of many small ones: a run of days leaves few, and they are read once more, not each time."""
-        small, self._small = self._small, []
+        """Make one segment of many small ones: a run of days leaves few, and they are read once more, not each time.
+
+        The last stays by itself, so that the checkpoint before it can still be gone on from.
+        """
+        small, self._small = self._small[:-1], self._small[-1:]
         if sum(size for _, size in small) > SMALL:
             return
         names = [name for name, _ in small]
@@ -345,7 +384,7 @@ class Writer:
         several = Segments(self.directory / "seg", names, self.layout.config_sha256, first)
         one = segment_name(first, several.steps)
         publish_sealed(self._seg, one, compacted(several, self.layout.config_sha256))
-        self._segments[-len(names) :] = [one]
+        self._segments[-len(names) - 1 : -1] = [one]
         self._remove("seg", SEGMENT, but=set(self._segments))
 
     def _evenly(self, columns: Mapping[str, np.ndarray]) -> dict[str, tuple[float, int]]:
@@ -399,7 +438,7 @@ class Writer:
         with self._saving("the final states"):
             publish_sealed(self._seg, "final.h5", build(plan_of_states(self.layout, final, provenance or {})))
         with self._saving(f"{self.target}"):
-            segments = Segments(self.directory / "seg", self._segments, self.layout.config_sha256)
+            segments = Segments(self.directory / "seg", self._segments, self.layout.config_sha256, check=check)
             begins = {name: begin for name, (begin, _) in self._begun.items()}
             merge(
                 self._folder,
@@ -429,6 +468,8 @@ class Writer:
 
     def stop(self, state: str, reason: str, final: States | None = None, **progress: Any) -> None:
         """End an `interrupted` or `failed` run: the segments stay and stay readable, and so does `final`, if given."""
+        if self._lock is None:
+            return  # the first words count
         try:
             with self._saving("the last states"):
                 if final is not None:
@@ -455,32 +496,25 @@ class Writer:
 
     def _safe(self) -> str:
         if not self.saved:
-            return "nothing of this run was saved"
+            return self._left or "nothing of this run was saved"
         return f"steps 0 to {self.saved} are safe in {self.directory / 'seg'}"
 
     @contextmanager
-    def _saving(self, what: str) -> Iterator[None]:
+    def _saving(self, what: str, how: str = "save") -> Iterator[None]:
         try:
             yield
         except StoreError as error:
             raise (
-                error if self._safe() in str(error) else StoreError(f"cannot save {what}: {error}; {self._safe()}")
+                error if self._safe() in str(error) else StoreError(f"cannot {how} {what}: {error}; {self._safe()}")
             ) from error
         except OSError as error:
-            raise StoreError(f"cannot save {what}: {error.strerror or error}; {self._safe()}") from error
+            raise StoreError(f"cannot {how} {what}: {error.strerror or error}; {self._safe()}") from error
         except MemoryError as error:
-            raise StoreError(f"cannot save {what}: not enough memory; {self._safe()}") from error
+            raise StoreError(f"cannot {how} {what}: not enough memory; {self._safe()}") from error
 
 
 def _checkpoint_name(step: int) -> str:
     return f"ck-{step:012d}.npz"
-
-
-def _fault(path: Path) -> str | None:
-    try:
-        return seal_fault(path)
-    except OSError as error:
-        return error.strerror or str(error)
 
 
 def _now() -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from synsim.checkpoint import decode
 from synsim.faults import Fault, MissingInput, StoreError
-from synsim.files import opened_seal, seal_fault
+from synsim.files import opened_seal, read_regular, seal_fault
 from synsim.reading import Run
 from synsim.segments import SEGMENT
 from synsim.store import CHECKPOINT, read_status
@@ -67,7 +67,9 @@ def _folder(path: Path) -> Iterator[Verdict]:
         yield Verdict(each, _sealed(each))
     for each in sorted((path / "ckpt").glob("[!.]*.npz")):
         yield Verdict(each, _checkpoint(each))
-    yield Verdict(path / "config.yaml", _config(path, result))
+    config = path / "config.yaml"
+    if config.exists() or result.exists() or (path / "seg" / "head.h5").exists():  # it is written before these
+        yield Verdict(config, _config(path, result))
 
 
 def _sealed(path: Path) -> str | None:
@@ -79,7 +81,7 @@ def _sealed(path: Path) -> str | None:
 
 def _checkpoint(path: Path) -> str | None:
     try:
-        decode(opened_seal(path.read_bytes()))
+        decode(opened_seal(read_regular(path)))
     except OSError as error:
         return error.strerror or str(error)
     except ValueError as error:
@@ -90,7 +92,7 @@ def _checkpoint(path: Path) -> str | None:
 def _config(folder: Path, result: Path) -> str | None:
     """What is wrong with the copy of the config: it has to be the text that the run's file holds."""
     try:
-        data = (folder / "config.yaml").read_bytes()
+        data = read_regular(folder / "config.yaml", most=1 << 20)
     except OSError as error:
         return error.strerror or str(error)
     for described in (result, folder / "seg" / "head.h5"):

@@ -104,11 +104,11 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "loop": ("", "checkpoint", "engine", "faults", "graph", "layout", "plan", "records", "spec"),
     # files
     "layout": (),
-    "locks": ("faults",),
+    "locks": ("faults", "files"),
     "foreign": ("faults", "sandbox", "segments"),
     "sandbox": ("faults",),
     "segments": ("faults", "layout"),
-    "reading": ("faults", "layout", "locks", "segments"),
+    "reading": ("faults", "files", "layout", "locks", "segments"),
     "merging": ("faults", "files", "layout", "segments"),
     "store": ("faults", "files", "foreign", "layout", "locks", "merging", "reading", "segments"),
     "checkpoint": (),
@@ -121,6 +121,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
         "checkpoint",
         "config",
         "faults",
+        "files",
         "locks",
         "loop",
         "plan",
@@ -194,7 +195,7 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     "signal": ("cli",),
     "socket": ("api", "locks"),
     "subprocess": ("api", "sandbox"),
-    "threading": (),
+    "threading": ("cli",),  # which waits for signals, whatever the main thread is in
     "concurrent": ("loop",),
     "random": (),  # the one source of randomness is the seed
     "secrets": (),

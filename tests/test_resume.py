@@ -283,6 +283,28 @@ def test_many_small_segments_become_few(monkeypatch, tmp_path):
     same_but_for_provenance(whole / "noisy.h5", tmp_path / "noisy" / "noisy.h5")
 
 
+def test_the_older_checkpoint_is_of_use_when_segments_became_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(store, "MANY", 4)
+    for stops in range(4, 9):  # whatever became one at the last save
+        out = tmp_path / str(stops)
+        started(shortened(NOISY), out, monkeypatch, stops, chunk=7)
+        older, newer = sorted((out / "noisy" / "ckpt").iterdir())
+        newer.write_bytes(newer.read_bytes()[:-1])
+        notes: list[str] = []
+        started(shortened(NOISY), out, monkeypatch, 1, resume=True, chunk=7, note=notes.append)
+        assert notes[-1].startswith(f"going on from step {int(older.stem[3:]):,} ")
+
+
+def test_a_config_may_be_written_otherwise(monkeypatch, tmp_path):
+    """What counts is what it says; the file keeps the text that the run was started with."""
+    whole = started(shortened(NOISY), tmp_path / "whole", monkeypatch, chunk=7)
+    started(shortened(NOISY), tmp_path, monkeypatch, 4, chunk=7)
+    other = load("phased.yaml", text=NOISY.replace("seed: 11", "# why 11?\nseed: 11"))
+    started(other, tmp_path, monkeypatch, resume=True, chunk=7)
+    same_but_for_provenance(whole / "noisy.h5", tmp_path / "noisy" / "noisy.h5")
+    assert not synsim.verify(tmp_path / "noisy").damaged
+
+
 def test_a_reader_goes_on_reading_when_segments_become_one(monkeypatch, tmp_path):
     monkeypatch.setattr(store, "MANY", 1000)
     started(shortened(NOISY), tmp_path, monkeypatch, 19, chunk=7)
