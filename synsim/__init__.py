@@ -13,11 +13,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from synsim.api import check, load, open, run
+    from synsim.api import check, load, open, run, status, verify
     from synsim.faults import ConfigError, SynsimError
 
 __version__ = "0.1.0"
-__all__ = ["ConfigError", "SynsimError", "check", "load", "open", "run"]
+__all__ = ["ConfigError", "SynsimError", "check", "load", "open", "run", "status", "verify"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shlex
@@ -9,22 +10,27 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synsim.checkpoint import Checkpoint, decode
 from synsim.config import load
-from synsim.faults import Fault, MissingInput, RunError, Stopped, StoreError
-from synsim.reading import Run
+from synsim.faults import ConfigError, Fault, MissingInput, RunError, Stopped, StoreError
+from synsim.files import seal_fault
+from synsim.locks import is_live
+from synsim.reading import Run, read_status
 from synsim.spec import Spec
 
 if TYPE_CHECKING:
     from synsim.loop import Outcome, Progress
     from synsim.plan import RunPlan
+    from synsim.store import Writer
+    from synsim.verification import Verification
 
-__all__ = ["check", "load", "open", "run"]
+__all__ = ["check", "load", "open", "run", "status", "verify"]
 
 Config = str | os.PathLike[str] | Mapping[str, Any] | Spec
 
@@ -32,6 +38,13 @@ Config = str | os.PathLike[str] | Mapping[str, Any] | Spec
 def open(path: str | os.PathLike[str]) -> Run:
     """A run: a finished file, or the folder of one that is finished, running or stopped."""
     return Run(Path(path))
+
+
+def verify(path: str | os.PathLike[str]) -> Verification:
+    """Every file of a run, or one result file, held against its digest."""
+    from synsim import verification
+
+    return verification.verify(Path(path))
 
 
 def check(config: Config, **settings: Any) -> RunPlan:
@@ -47,78 +60,311 @@ def check(config: Config, **settings: Any) -> RunPlan:
 def run(
     config: Config,
     *,
-    out: str | os.PathLike[str] = "runs",
+    out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
+    resume: bool = False,
+    accept_drift: bool = False,
+    only_merge: bool = False,
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[Progress], None] = lambda _: None,
-    started: Callable[[RunPlan, Path], None] = lambda *_: None,
+    started: Callable[[RunPlan, Path, int], None] = lambda *_: None,
     finished: Callable[[Outcome], None] = lambda _: None,
+    note: Callable[[str], None] = lambda _: None,
     chunk: int | None = None,
+    again: str = "run it once more",
     **settings: Any,
 ) -> Run:
     """Runs a config to a finished file `out/NAME/NAME.h5` and opens it.
 
-    `settings` go to `load` where `config` is not a `Spec` yet: overrides, options, name. `progress` is told after
-    each chunk; `stop` is asked then. Raises ConfigError (2), MissingInput (66), Locked (73), StoreError (74),
-    RunError (65) for a value that is not finite, Stopped (75) once `stop` says so; what was good is readable then.
+    `resume` goes on from what an earlier start left, or starts anew where there is nothing; `config` may then be the
+    run's folder. Where a version, the device or the CPU is another one, the rest may differ in a last digit, which
+    `accept_drift` allows. `only_merge` refuses to compute steps. `settings` go to `load` where `config` is not a
+    `Spec` yet: overrides, options, name. `progress` is told after each chunk, `note` what a user should know; `stop`
+    is asked between chunks; `again` is what an error advises while there is no folder to go on with. Raises ConfigError
+    (2), MissingInput (66), Locked (73), StoreError (74), RunError (65) for a value that is not finite, Stopped (75) once
+    `stop` says so; what was good is readable then.
     """
     from synsim import loop
     from synsim.plan import plan
     from synsim.store import Writer
 
-    spec = _spec(config, settings)
+    if resume and overwrite:
+        raise ConfigError("--resume goes on with a run and --overwrite replaces it: give one of them")
+    spec, directory = _place(config, settings, out, resume, only_merge)
     began = time.time()
     with loop.computing(spec) as device:
         loop.use_compilation_cache(device)
         it = plan(spec)
-        directory = Path(out) / spec.name
-        _refuse_full_disk(it, directory)
+        _refuse_full_disk(it, directory, resume, overwrite)
+        prints = loop.fingerprint(it, device)
         about = {
             **{f"{name}_version": version for name, version in versions().items() if name != "python"},
-            "device": f"{device.platform} {device.device_kind}",
+            "device": prints["device"],
         }
         layout = replace(it.layout, attrs={**it.layout.attrs, **about})
-        with Writer(directory, layout, overwrite) as writer:
-            started(it, directory)
+        origin = {"config": spec.filename, "folder": str(spec.directory), "steps": it.steps}
+        go_on = f"synsim run {shlex.quote(str(directory))} --resume"
+
+        asked = time.monotonic()
+
+        def look() -> None:
+            nonlocal asked
+            if time.monotonic() - asked > 1.0:
+                asked = time.monotonic()
+                if stop():
+                    raise Stopped(
+                        f"stopped while looking through {directory}, where all is as it was; to go on: {go_on}"
+                    )
+
+        def check() -> None:
+            if stop():
+                raise Stopped(f"stopped while {directory.name}.h5 was being written; all {it.steps:,} steps are done")
+
+        try:
+            taken = Writer(directory, layout, overwrite, resume, origin, look)
+        except StoreError as error:
+            there = resume and (directory / "seg" / "head.h5").is_file()
+            raise StoreError(f"{error}; once that is mended: {go_on if there else again}") from None
+        with taken as writer:
+            begun = False
             try:
-                outcome = loop.simulate(it, writer, stop=stop, progress=progress, chunk=chunk)
-            except Stopped as stopped:
-                writer.stop("interrupted", str(stopped))
-                raise Stopped(
-                    f"{stopped}; what was recorded until then is safe in {directory} "
-                    f"(synsim inspect {directory}); going on from there comes with a later version"
-                ) from None
-            except RunError as error:
-                writer.stop("failed", str(error))
-                raise RunError(
-                    f"{error}; what was recorded before is safe in {directory} (synsim inspect {directory})"
-                ) from None
+                if writer.finished:
+                    _refuse_other(writer, it)
+                    note(f"{writer.directory} is complete")
+                    writer.tidy()
+                    return Run(directory)
+                point, drift = None, []
+                if resume:
+                    point, drift = _point(writer, it, prints, accept_drift, note, loop.misfit)
+                if only_merge and (point is None or point.step < it.steps):
+                    steps = f"{point.step if point else 0:,} of {it.steps:,}"
+                    raise ConfigError(f"{directory}: only {steps} steps are done; to compute the rest: {go_on}")
+                begun = True
+                if resume:
+                    writer.go_on(point.step if point else 0)
+                started(it, directory, point.step if point else 0)
+                try:
+                    outcome = loop.simulate(
+                        it, writer, stop=stop, progress=progress, chunk=chunk, point=point, prints=prints
+                    )
+                    finished(outcome)
+                    provenance = _provenance(began, outcome, point, drift)
+                    writer.finish(loop.described(it.phases[-1].graph, outcome.state), provenance, check)
+                except Stopped as stopped:
+                    writer.stop("interrupted", str(stopped))
+                    raise Stopped(f"{stopped}; {_safe(writer, it)}; to go on: {go_on}") from None
+                except RunError as error:
+                    writer.stop("failed", str(error))
+                    raise RunError(
+                        f"{error}; what was recorded before is safe in {directory} (synsim inspect {directory})"
+                    ) from None
             except StoreError as error:
-                with suppress(StoreError):  # where nothing can be written, the words of the status cannot be either
-                    writer.stop("interrupted", str(error))
-                raise
-            finished(outcome)
-            path = writer.finish(loop.described(it.phases[-1].graph, outcome.state), _provenance(began, outcome))
-    return Run(path)
+                if begun:
+                    with suppress(StoreError):  # where nothing can be written, the words of the status cannot be either
+                        writer.stop("interrupted", str(error))
+                raise StoreError(f"{error}; once that is mended: {go_on}") from None
+    return Run(directory)
+
+
+def _safe(writer: Writer, it: RunPlan) -> str:
+    if not writer.saved:
+        return "nothing was saved yet"
+    return "all of it is safe" if writer.saved == it.steps else f"steps 0 to {writer.saved:,} are safe"
+
+
+def _place(config: Config, settings: Mapping[str, Any], out: Any, resume: bool, only_merge: bool) -> tuple[Spec, Path]:
+    """The spec of a run and its folder, which may itself stand for the config."""
+    if isinstance(config, str | os.PathLike) and Path(config).is_dir():
+        if not resume:
+            raise ConfigError(f"{config} is a folder; to go on with the run in it: synsim run {config} --resume")
+        if any(settings.values()) or out is not None:
+            raise ConfigError(f"{config} says itself what is run and where: leave other settings and --out away")
+        return left_spec(Path(config)), Path(config)
+    if only_merge:
+        raise ConfigError(f"{config}: no such folder")
+    spec = _spec(config, settings)
+    return spec, Path("runs" if out is None else out) / spec.name
+
+
+def left_spec(directory: Path) -> Spec:
+    """The spec of the run in a folder, as it was when it was started.
+
+    Raises ConfigError where none is there, StoreError where all that describes it is damaged.
+    """
+    faults: list[str] = []
+    for path in _descriptions(directory):
+        try:
+            if fault := seal_fault(path):
+                faults.append(f"{path}: {fault}")
+                continue
+            with Run(path) as left:
+                text, resolved = left.config_text, left.config
+            break
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            faults.append(f"{path}: {error.strerror or error}")
+        except StoreError as error:
+            faults.append(str(error))
+    else:
+        if faults:
+            raise StoreError(f"{'; '.join(faults)}; --resume works still with its config in place of {directory}")
+        raise ConfigError(f"nothing to go on with in {directory}; start it by its config")
+    folder = directory
+    with suppress(StoreError):
+        folder = Path(read_status(directory).get("folder", directory))
+    spec = load(resolved)
+    # where it stood decides which files it names; its text goes into the file
+    return replace(spec, text=text, filename=str(directory / "config.yaml"), directory=folder)
+
+
+def _descriptions(directory: Path) -> Iterator[Path]:
+    """Files that say what is run in a folder; the first may turn into the second at any moment."""
+    yield directory / "seg" / "head.h5"
+    yield from sorted(directory.glob("*.h5"))
+
+
+def _refuse_other(writer: Writer, it: RunPlan) -> None:
+    """Raises where the finished run is damaged, or that of another config."""
+    left = writer.stored()
+    if left is None:
+        raise StoreError(f"{writer.target} is damaged; --overwrite computes it again")
+    with left:
+        if changes := differences(left.config, it.spec.resolved()):
+            raise ConfigError(_changed(writer.directory, changes))
+
+
+def _point(
+    writer: Writer,
+    it: RunPlan,
+    prints: Mapping[str, str],
+    accept_drift: bool,
+    note: Callable[[str], None],
+    misfit: Callable[[Checkpoint, RunPlan], str | None] = lambda *_: None,
+) -> tuple[Checkpoint | None, list[str]]:
+    """The checkpoint to go on from, or None for a start anew; and what has changed since.
+
+    `misfit` says why a checkpoint is none of this run. Raises ConfigError where the config has changed, or something that changes numbers has and is not accepted.
+    """
+    left = writer.stored()
+    if left is not None:
+        with left:
+            changes = differences(left.config, it.spec.resolved())
+    else:
+        changes = []
+    damaged = False
+    for step, data in writer.checkpoints():
+        try:
+            point = decode(data)
+            if point.step != step:
+                raise ValueError(f"it is of step {point.step:,}")
+        except ValueError as error:
+            note(f"the checkpoint at step {step:,} cannot be used: {error}")
+            continue
+        if changes:
+            raise ConfigError(_changed(writer.directory, changes))
+        if point.fingerprint.get("config") != prints.get("config"):
+            # left by a run that this one took the place of just before the power was lost
+            note(f"the checkpoint at step {step:,} cannot be used: it is of another config")
+            continue
+        if point.fingerprint.get("numbers") != prints["numbers"]:
+            raise ConfigError(
+                f"{writer.directory}: a file that the config names has other numbers than when the run was started; "
+                "put it back, or start anew with --overwrite"
+            )
+        if fault := writer.fault(point.step):
+            note(f"cannot go on from step {point.step:,}: {fault}")
+            damaged = True
+            continue
+        drift = point.drift(prints)
+        if drift and not accept_drift:
+            raise ConfigError(
+                f"{writer.directory}: the rest would not be the same bit by bit, for there is another "
+                f"{'; '.join(drift).removeprefix('the ')}; --accept-drift goes on all the same, --overwrite starts anew"
+            )
+        if fault := misfit(point, it):
+            note(f"the checkpoint at step {step:,} cannot be used: {fault}")
+            continue
+        for each in drift:
+            note(f"going on although {each} has changed")
+        note(f"going on from step {point.step:,} of {it.steps:,}")
+        return point, drift
+    if damaged:
+        note("what was saved is damaged: starting again from step 0, which gives the same numbers")
+    return None, []
+
+
+def _changed(directory: Path, changes: list[str]) -> list[str]:
+    return [
+        *(f"{directory}: {change}" for change in changes[:20]),
+        f"{directory}: the config is not the one that this run was started with; take that, or another --name",
+    ]
+
+
+def differences(old: Any, new: Any, path: str = "") -> list[str]:
+    """Where two resolved configs differ: a line each, `z.tau_m was 10 and is 20`."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        found = []
+        for key in [*old, *(key for key in new if key not in old)]:
+            inner = f"{path}.{key}" if path else str(key)
+            found += differences(old.get(key), new.get(key), inner)
+        if not found and list(old) != list(new):
+            found.append(f"{path or 'the config'} has another order")
+        return found
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = enumerate(zip(old, new, strict=True))
+        return [line for i, (a, b) in pairs for line in differences(a, b, f"{path}.{i}")]
+    return [] if old == new else [f"{path.removeprefix('components.')} was {_told(old)} and is {_told(new)}"]
+
+
+def _told(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _spec(config: Config, settings: Mapping[str, Any]) -> Spec:
     return config if isinstance(config, Spec) else load(config, **settings)  # type: ignore[arg-type]
 
 
-def _refuse_full_disk(it: RunPlan, directory: Path) -> None:
+def _refuse_full_disk(it: RunPlan, directory: Path, resume: bool, overwrite: bool) -> None:
     from synsim import preflight
 
+    result = directory / f"{it.layout.name}.h5"
+    if resume and result.exists():
+        return
     there, needed = preflight.available_disk(directory), 2 * it.estimate.file  # segments, and the file made of them
+    if resume or overwrite:  # what is there counts: it is kept, or makes room
+        there += sum(path.stat().st_size for path in (*directory.glob("seg/*.h5"), result) if path.is_file())
     if needed > there:
+        advice = (
+            "make room"
+            if resume
+            else "record less (every: trial, a larger every, an index, or reduce), or choose another folder with --out"
+        )
         raise MissingInput(
             Fault(
                 f"the run needs about {preflight.readable(needed)} of disk in {directory} and "
-                f"{preflight.readable(there)} are free; record less (every: trial, a larger every, an "
-                "index, or reduce), or choose another folder with --out",
+                f"{preflight.readable(there)} are to be had there; {advice}",
                 ("record",),
             )
         )
+
+
+def status(directory: str | os.PathLike[str]) -> dict[str, Any]:
+    """How the run in a folder stands: its state, how many of its steps are safe, and what to type next."""
+    folder = Path(directory)
+    if not folder.is_dir():
+        raise MissingInput(Fault(f"{folder}: no such folder"))
+    found = read_status(folder)
+    state, steps, saved = found["state"], found.get("steps"), found.get("steps_saved", 0)
+    if (folder / f"{found.get('name')}.h5").is_file():
+        state, saved = "done", steps if steps is not None else saved
+    elif state == "running" and not is_live(folder):
+        state, found["reason"] = "interrupted", "its process ended without a word"
+    about = {"folder": str(folder), "name": found.get("name"), "state": state, "steps_saved": saved, "steps": steps}
+    kept = {key: found[key] for key in ("reason", "host", "pid", "job", "started", "updated") if key in found}
+    go_on = {} if state in ("done", "running") else {"resume": f"synsim run {shlex.quote(str(folder))} --resume"}
+    return {**about, **kept, **go_on}
 
 
 def versions() -> dict[str, str]:
@@ -131,7 +377,7 @@ def versions() -> dict[str, str]:
     return {"synsim": synsim.__version__, **found, "python": platform.python_version()}
 
 
-def _provenance(began: float, outcome: Outcome) -> dict[str, Any]:
+def _provenance(began: float, outcome: Outcome, point: Checkpoint | None, drift: list[str]) -> dict[str, Any]:
     from synsim.loop import cpu_features
 
     return {
@@ -142,10 +388,11 @@ def _provenance(began: float, outcome: Outcome) -> dict[str, Any]:
         "git_commit": _commit(),
         "started": _iso(began),
         "finished": _iso(time.time()),
-        "seconds": outcome.seconds,
+        "seconds": outcome.seconds + (point.seconds if point else 0.0),
         "compile_seconds": outcome.compile_seconds,
         "chunk_steps": list(outcome.chunk_steps.values()),
-        "resumes": 0,
+        "resumes": point.resumes + 1 if point else 0,
+        "drift": "; ".join(drift),
     }
 
 

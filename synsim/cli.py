@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import sys
+import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,6 +46,9 @@ DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, gpu, tpu, or 
 PrecisionOption = Annotated[str | None, typer.Option(help="float32 or float64.")]
 SeedOption = Annotated[int | None, typer.Option(help="Seed of everything random.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+SandboxOption = Annotated[
+    bool, typer.Option("--sandbox", help="Read .h5 files in a process of their own, which they may crash.")
+]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 _stopping: list[int] = []  # signals that arrived
@@ -81,37 +86,58 @@ def run(
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     seed: SeedOption = None,
-    out: Annotated[Path, typer.Option(help="Folder that the run's own folder is made in.")] = Path("runs"),
+    out: Annotated[Path | None, typer.Option(help="Folder that the run's own folder is made in: runs.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run, its folder and its file.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run of the same name.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an earlier start stopped; start anew where none did.")
+    ] = False,
+    accept_drift: Annotated[
+        bool, typer.Option("--accept-drift", help="Resume with other versions, another device or CPU too.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and stop.")] = False,
+    sandbox: SandboxOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Run a config into runs/NAME/NAME.h5."""
-    _catch_signals()
-    with _errors(debug) as context:
-        spec = context["spec"] = _load(config, overrides, device, precision, seed, name)
-        if dry_run:
-            from synsim import api
+    """Run a config into runs/NAME/NAME.h5.
 
+    With --resume, CONFIG may also be the folder of a run that was stopped.
+    """
+    from synsim.sandbox import sandboxed
+
+    _catch_signals()
+    with _errors(debug) as context, sandboxed(sandbox):
+        from synsim import api
+
+        folder = os.path.isdir(config)
+        if folder:
+            spec: Any = config
+            given = {"--set": overrides, "--device": device, "--precision": precision, "--seed": seed, "--name": name}
+            _refuse_settings(config, {**given, "--out": out})
+        else:
+            spec = context["spec"] = _load(config, overrides, device, precision, seed, name)
+        if dry_run:
+            spec = api.left_spec(Path(config)) if folder else spec
             _warn(spec)
             _print_plan(api.check(spec))
             return
-        from synsim import api
-
         teller = _Teller(quiet)
-        if not quiet:
+        if not quiet and not folder:
             _warn(spec)
         try:
             with api.run(
                 spec,
                 out=out,
                 overwrite=overwrite,
-                stop=lambda: bool(_stopping),
+                resume=resume,
+                accept_drift=accept_drift,
+                stop=_time_to_stop,
                 started=teller.started,
+                note=teller.note,
                 progress=teller.progress,
                 finished=teller.finished,
+                again=shlex.join(["synsim", *sys.argv[1:], *([] if overwrite or resume else ["--resume"])]),
             ) as left:
                 teller.left(left.file)
         finally:
@@ -146,19 +172,60 @@ def _warn(spec: Spec) -> None:
         print(line, file=sys.stderr)
 
 
+def _refuse_settings(folder: str, given: Mapping[str, Any]) -> None:
+    from synsim.faults import ConfigError
+
+    written = [option for option, value in given.items() if value]
+    if written:
+        raise ConfigError(f"{folder} says itself what is run and where: leave {' and '.join(written)} away")
+
+
+END_MARGIN = 60.0  # seconds before the end of a Slurm job at which its run stops
+
+
+def _time_to_stop() -> bool:
+    """Whether a signal has come, or the end of the Slurm job is near."""
+    if not _stopping:
+        end = os.environ.get("SLURM_JOB_END_TIME", "")
+        if end.isdigit() and time.time() > int(end) - END_MARGIN:
+            _tell("the job's time is nearly over: stopping after this chunk")
+            _stopping.append(0)
+    return bool(_stopping)
+
+
 def _catch_signals() -> None:
-    """TERM, INT, HUP, USR1 and USR2 ask the run to end at the next chunk's border; a second INT ends it at once."""
+    """TERM, INT, HUP, USR1 and USR2 ask the run to end at the next chunk's border; a second INT ends it at once.
 
-    def note(number: int, frame: Any) -> None:
-        del frame
-        if number == signal.SIGINT and signal.SIGINT in _stopping:
-            os._exit(75)
-        if not _stopping:
-            print(f"{signal.Signals(number).name}: stopping after this chunk", file=sys.stderr, flush=True)
-        _stopping.append(number)
-
+    A thread waits for them: a handler in Python runs only when the main thread comes back from what it is in, and
+    compiling may take minutes.
+    """
+    reads, writes = os.pipe()
+    os.set_blocking(writes, False)
+    signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, note)
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, lambda *_: None)
+    threading.Thread(target=_note_signals, args=(reads,), daemon=True).start()
+
+
+def _note_signals(reads: int) -> None:
+    while True:
+        for number in os.read(reads, 64):
+            if number == signal.SIGINT and number in _stopping:
+                show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+                _tell(f"{show_cursor}SIGINT once more: ended at once; what was saved is safe, --resume goes on with it")
+                os._exit(75)
+            if not _stopping:
+                _tell(f"{signal.Signals(number).name}: stopping after this chunk")
+            _stopping.append(number)
+
+
+def _tell(words: str) -> None:
+    """A line on standard error. No run ends because the terminal was closed, or the reader of a pipe is gone."""
+    try:
+        print(words, file=sys.stderr, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 class _Teller:
@@ -171,15 +238,15 @@ class _Teller:
         self.said = time.monotonic()
         self.lines: list[str] = []
 
-    def started(self, it: RunPlan, directory: Path) -> None:
+    def note(self, words: str) -> None:
+        if not self.quiet:
+            _tell(words)
+
+    def started(self, it: RunPlan, directory: Path, step: int) -> None:
         if self.quiet:
             return
         units = sum(1 for _ in it.spec.components)
-        print(
-            f"{it.spec.name}: {units} components, {it.trials:,} trials, {it.steps:,} steps, into {directory}",
-            file=sys.stderr,
-            flush=True,
-        )
+        _tell(f"{it.spec.name}: {units} components, {it.trials:,} trials, {it.steps:,} steps, into {directory}")
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -193,7 +260,7 @@ class _Teller:
                 console=Console(stderr=True),
                 transient=True,
             )
-            self.task = self.bar.add_task("compiling", total=it.steps, said="")
+            self.task = self.bar.add_task("compiling", total=it.steps, completed=step, said="")
             self.bar.start()
 
     def progress(self, now: Progress) -> None:
@@ -206,11 +273,7 @@ class _Teller:
         elif time.monotonic() - self.said >= 5.0:
             self.said = time.monotonic()
             left = _duration((now.steps - now.step) / max(1e-9, now.rate))
-            print(
-                f"{now.phase}: step {now.step:,} of {now.steps:,} ({now.step / now.steps:.0%})  {said}  {left} left",
-                file=sys.stderr,
-                flush=True,
-            )
+            _tell(f"{now.phase}: step {now.step:,} of {now.steps:,} ({now.step / now.steps:.0%})  {said}  {left} left")
 
     def finished(self, outcome: Outcome) -> None:
         self.close()
@@ -225,12 +288,13 @@ class _Teller:
     def left(self, path: Path) -> None:
         if not self.quiet:
             for line in self.lines:
-                print(line, file=sys.stderr)
+                _tell(line)
             print(path, flush=True)
 
     def close(self) -> None:
         if self.bar is not None:
-            self.bar.stop()
+            with suppress(OSError):
+                self.bar.stop()
             self.bar = None
 
 
@@ -256,6 +320,7 @@ def check(
         bool, typer.Option("--resolved", help="Print the config with every default filled in.")
     ] = False,
     as_json: JsonOption = False,
+    sandbox: SandboxOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Check configs without compiling them.
@@ -263,9 +328,10 @@ def check(
     Shows faults, the resolved components and parts, shapes, wires, order, memory and file size.
     """
     from synsim.faults import ConfigError, render
+    from synsim.sandbox import sandboxed
 
     worst, documents = 0, []
-    with _errors(debug):
+    with _errors(debug), sandboxed(sandbox):
         for config in configs:
             spec = None
             try:
@@ -357,6 +423,7 @@ def components(
 def inspect(
     path: Annotated[Path, typer.Argument(metavar="FILE|DIR", help="A run's file, or its folder.")],
     as_json: JsonOption = False,
+    sandbox: SandboxOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Show what a run holds, live or stopped too.
@@ -364,11 +431,86 @@ def inspect(
     Its tree with shapes, units, sizes, last values and sparklines; of an unfinished run from its finished segments.
     """
     with _errors(debug):
+        from synsim.report import lines, printable, summary
+
+        if sandbox:
+            from synsim.sandbox import apart
+
+            code, told, said = apart("synsim", ["inspect", str(path), *(["--json"] if as_json else [])], str(path))
+            for stream, given in ((sys.stdout, told), (sys.stderr, said)):
+                for line in given.decode(errors="replace").splitlines():
+                    print(printable(line), file=stream)
+            raise typer.Exit(code)
         from synsim import api
-        from synsim.report import lines, summary
 
         with api.open(path) as found:
             print(json.dumps(summary(found), indent=1) if as_json else "\n".join(lines(found)))
+
+
+# ------------------------------------------------------------------------------------------ status, verify, merge
+
+
+@app.command(epilog="Example: synsim status runs/lif-fi --json")
+def status(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show how a run stands: its state, how much of it is safe, and how to go on. Exit code 3 unless it is complete."""
+    with _errors(debug):
+        from synsim import api
+        from synsim.report import printable
+
+        found = api.status(folder)
+        if as_json:
+            print(json.dumps(found, indent=1))
+        else:
+            steps = f" of {found['steps']:,}" if found["steps"] else ""
+            lines = [f"{found['name']}: {found['state']}, {found['steps_saved']:,}{steps} steps are safe in {folder}"]
+            who, when = f"process {found.get('pid')} on {found.get('host')}", found.get("updated")
+            if found["state"] == "running":
+                lines.append(f"written by {who} since {found.get('started')}, last saved {when}")
+            elif found["state"] != "done":
+                lines.append(f"last written by {who} at {when}: {found.get('reason', 'no reason given')}")
+                lines.append(f"to go on: {found['resume']}")
+            print("\n".join(map(printable, lines)))
+        raise typer.Exit(0 if found["state"] == "done" else 3)
+
+
+@app.command(epilog="Example: synsim verify runs/lif-fi")
+def verify(
+    path: Annotated[Path, typer.Argument(metavar="FILE|DIR", help="A run's file, or its folder.")],
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Hold every file of a run against its digest: what is damaged, and what is still good. Exit code 74 if any is."""
+    with _errors(debug):
+        from synsim import api
+        from synsim.verification import document
+
+        found = api.verify(path)
+        if as_json:
+            print(json.dumps(document(found), indent=1))
+        else:
+            for each in found.damaged:
+                print(f"{each.path}: {each.fault}")
+            of = f"{len(found.damaged)} of {len(found.verdicts)} files damaged" if found.damaged else "nothing damaged"
+            print(f"{of}; good: {found.good}")
+        raise typer.Exit(74 if found.damaged else 0)
+
+
+@app.command(epilog="Example: synsim merge runs/lif-fi")
+def merge(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run whose steps are all done.")],
+    debug: DebugOption = False,
+) -> None:
+    """Make the one file of a run that was stopped while it was written. Computes no step."""
+    _catch_signals()
+    with _errors(debug):
+        from synsim import api
+
+        with api.run(folder, resume=True, only_merge=True, stop=_time_to_stop, note=_tell) as left:
+            print(left.file)
 
 
 # -------------------------------------------------------------------------------------------------------- version
@@ -432,4 +574,4 @@ def _errors(debug: bool) -> Iterator[dict[str, Any]]:
 def _say(lines: Iterable[str]) -> None:
     sys.stdout.flush()
     for line in lines:
-        print(line, file=sys.stderr, flush=True)
+        _tell(line)

@@ -1,13 +1,80 @@
-"""Files that are there whole or not at all, whatever happens while they are written."""
+"""Files that are there whole or not at all, whatever happens while they are written, and that know their own digest.
+
+A sealed file ends with a line of 80 bytes that holds the SHA-256 of all before it. HDF5 and zip readers take no notice
+of what follows the end that they know.
+"""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import io
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+SEAL = b"\nsynsim-sha256 "
+SEAL_BYTES = len(SEAL) + 64 + 1
+
+
+def seal(digest: Any) -> bytes:
+    """The seal that ends a file whose content has this digest."""
+    return SEAL + digest.hexdigest().encode() + b"\n"
+
+
+def opened_seal(data: bytes) -> bytes:
+    """What a sealed file holds. A ValueError where it is not what was sealed."""
+    content, end = data[:-SEAL_BYTES], data[-SEAL_BYTES:]
+    if end != seal(hashlib.sha256(content)):
+        raise ValueError("it has no seal" if SEAL not in end else "it is not as it was written")
+    return content
+
+
+def digest_of(fd: int, size: int, check: Callable[[], None] = lambda: None) -> Any:
+    """The SHA-256 of the first `size` bytes of an open file; `check` is called now and then and may raise."""
+    digest, at = hashlib.sha256(), 0
+    while at < size:
+        block = os.pread(fd, min(1 << 22, size - at), at)
+        if not block:
+            break
+        digest.update(block)
+        check()
+        at += len(block)
+    return digest
+
+
+def open_regular(path: str | Path, folder: int | None = None) -> int:
+    """A file open for reading. An OSError for anything that is no file, as a pipe that nobody writes to."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(path))
+
+
+def read_regular(path: str | Path, folder: int | None = None, most: int | None = None) -> bytes:
+    """All that a file holds. An OSError where that is more than `most` bytes, or it is no file."""
+    with os.fdopen(open_regular(path, folder), "rb") as file:
+        data = file.read() if most is None else file.read(most + 1)
+    if most is not None and len(data) > most:
+        raise OSError(errno.EFBIG, f"it holds more than {most:,} bytes", os.fspath(path))
+    return data
+
+
+def seal_fault(path: str | Path, check: Callable[[], None] = lambda: None) -> str | None:
+    """What is wrong with a sealed file, or None; `check` as above. An OSError where it cannot be read."""
+    fd = open_regular(path)
+    try:
+        size = os.fstat(fd).st_size - SEAL_BYTES
+        end = os.pread(fd, SEAL_BYTES, max(0, size))
+        if size < 0 or not end.startswith(SEAL):
+            return "it has no seal: it was cut short, or written by something else"
+        return None if end == seal(digest_of(fd, size, check)) else "it is not as it was written"
+    finally:
+        os.close(fd)
 
 
 @contextmanager
@@ -39,9 +106,21 @@ def atomic_write(path: str | Path, data: bytes) -> None:
         os.close(folder)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it where need be, that are still there after a loss of power."""
+    if not path.exists():
+        make_folder(path.parent)
+        with suppress(FileExistsError):
+            path.mkdir()
+    keep_entry(path)
+
+
 def keep_entry(path: Path) -> None:
-    """Make sure that a new file or folder is still listed in its folder after a loss of power."""
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Make sure that a file or folder is still listed in its folder after a loss of power."""
+    try:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:  # a folder that one may pass but not read, whose entries are older than this run
+        return
     try:
         os.fsync(folder)
     finally:
@@ -52,6 +131,19 @@ def publish(folder: int, name: str, data: bytes) -> None:
     """`atomic_write` in an open folder."""
     with atomic_file(folder, name) as (fd, _):
         write_all(fd, data)
+
+
+def publish_sealed(folder: int, name: str, data: bytes) -> int:
+    """`publish` with a seal at the end; the bytes of the file."""
+    with atomic_file(folder, name) as (fd, _):
+        return write_sealed(fd, data)
+
+
+def write_sealed(fd: int, data: bytes) -> int:
+    """Write the data and their seal; the bytes written."""
+    write_all(fd, data)
+    write_all(fd, seal(hashlib.sha256(data)))
+    return len(data) + SEAL_BYTES
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:

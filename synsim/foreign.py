@@ -5,7 +5,10 @@ Nothing in it is trusted, nothing outside it is followed.
 
 from __future__ import annotations
 
+import io
 import math
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +17,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
+from synsim import sandbox
 from synsim.faults import suggest
 from synsim.segments import open_to_read
 
@@ -22,8 +26,11 @@ def read_array(path: str | Path, key: str, budget: int) -> np.ndarray:
     """The numbers of dataset `key` in an HDF5 file that may be anybody's; a ValueError says what is wrong with it.
 
     Refused are links into other files, datasets stored elsewhere or put together from others, anything but plain
-    numbers, filters other than HDF5's own, and more than `budget` bytes, judged before a byte is read.
+    numbers, filters other than HDF5's own, and more than `budget` bytes, judged before a byte is read. Within
+    `sandbox.sandboxed` the file is read in a child process, and a file that crashes HDF5 is a StoreError.
     """
+    if sandbox.wanted():
+        return _apart("array", path, key, budget)["values"]
     with _opened(path) as file:
         return _numbers(file, key, budget)
 
@@ -47,6 +54,10 @@ def read_spikes(path: str | Path, population: str | None, budget: int) -> SpikeT
     /spikes/<population>/timestamps and node_ids, or /spikes/timestamps and gids. A ValueError says what is wrong; no
     more is trusted than by `read_array`.
     """
+    if sandbox.wanted():
+        found = _apart("spikes", path, population or "", budget)
+        size = found.get("size")
+        return SpikeTrains(found["times"], found["units"], found.get("rows"), None if size is None else int(size))
     with _opened(path) as file:
         spikes = _group(file, "spikes")
         if spikes is None:
@@ -145,3 +156,31 @@ def _resolve(file: h5py.File, key: str, hops: int = 0) -> h5py.Dataset:
         names = ", ".join(list(at.keys())[:12]) if isinstance(at, h5py.Group) else ""
         raise ValueError(f"{key or '/'} is a group, not an array; it holds {names or 'nothing'}")
     return at
+
+
+def _apart(what: str, path: str | Path, key: str, budget: int) -> dict[str, np.ndarray]:
+    """What a child process that reads the file gives back."""
+    code, out, said = sandbox.apart(__name__, [what, os.fspath(path), key, str(budget)], os.fspath(path), 3 * budget)
+    if code:
+        words = said.decode(errors="replace").strip().splitlines()
+        raise (NoPopulation if code == _NO_POPULATION else ValueError)(words[-1] if words else "it cannot be read")
+    with np.load(io.BytesIO(out), allow_pickle=False) as found:
+        return dict(found)
+
+
+_NO_POPULATION = 3  # the child's exit code
+
+
+def _read_for_parent(what: str, path: str, key: str, budget: int) -> dict[str, np.ndarray]:
+    if what == "array":
+        return {"values": read_array(path, key, budget)}
+    found = read_spikes(path, key or None, budget)._asdict()
+    return {name: np.asarray(value) for name, value in found.items() if value is not None}
+
+
+if __name__ == "__main__":
+    try:
+        np.savez(sys.stdout.buffer, **_read_for_parent(*sys.argv[1:4], int(sys.argv[4])))  # type: ignore[arg-type]
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        sys.exit(_NO_POPULATION if type(error).__name__ == "NoPopulation" else 1)

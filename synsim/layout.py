@@ -79,6 +79,19 @@ class RecordLayout:
         return f"{self.component}.{self.compartment}"
 
 
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+
+
+def check_name(name: str) -> str:
+    """A run's name, if it names one file and leads nowhere else; else a ValueError that says what a name is."""
+    if not RUN_NAME.fullmatch(name) or _DEVICES.fullmatch(name) or name.endswith("."):
+        raise ValueError(
+            f"{name!r} cannot name a run: up to 64 letters, digits, '.', '_' or '-', the first a letter or digit"
+        )
+    return name
+
+
 @dataclass(frozen=True)
 class LabelLayout:
     """A data entry that goes into the trial table: `shape` and `axes` are those of one data row."""
@@ -119,7 +132,8 @@ class Layout:
 
     @property
     def config_sha256(self) -> str:
-        return hashlib.sha256(self.config_text.encode()).hexdigest()
+        """What tells one config from another, however they are written, and whatever was overridden."""
+        return hashlib.sha256(self.config_resolved.encode()).hexdigest()
 
     def file_bytes(self, rows: Mapping[str, int], trials: int, states: int = 0, arrays: int = 0) -> int:
         """About how large the finished file will be.
@@ -367,7 +381,7 @@ def _trials(it: Plan, layout: Layout, count: int) -> None:
 
 def _states(it: Plan, at: str, arrays: Mapping[str, tuple[Any, str, str, Sequence[Any]]]) -> None:
     it.groups[at] = {}
-    for name, (given, unit, doc, given_axes) in arrays.items():
+    for name, (given, unit, doc, given_axes) in sorted(arrays.items()):  # who comes first gets the name of an axis
         array, axes = np.asarray(given), [(a, None) if isinstance(a, str) else tuple(a) for a in given_axes]
         if axes and axes[0][0] == "row" and array.shape[0] == 1:
             array, axes = array[0], axes[1:]
@@ -394,6 +408,12 @@ def _place(it: Plan, at: str, axis: str, coords: np.ndarray, taken: set[str]) ->
         if there.scale and np.array_equal(there.values, coords):
             return name
     raise ValueError(f"{at}: too many axes called {axis}")
+
+
+def axis_of(scale: str) -> str:
+    """The axis that a scale is of: unit for unit_2, as `_place` counts them."""
+    name, _, number = scale.rpartition("_")
+    return name if number.isdigit() else scale
 
 
 _WORDS = {

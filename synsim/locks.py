@@ -14,22 +14,27 @@ from pathlib import Path
 from typing import Any
 
 from synsim.faults import Locked
+from synsim.files import read_regular, write_all
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, 524}  # 524: NFS's ENOTSUPP
 _EXCLUSIVE = "lock.owner"
+_TAKING = "lock.taking"
+_HOLDER_BYTES = 4096
 
 
 class RunLock:
     """The lock of an open directory, held until `release` or the end of the process.
 
     Where the file system knows no flock, a file made with O_EXCL stands in; one whose process is gone from this host
-    is taken over, any other is respected.
+    is taken over, and so is one of an earlier start of the same Slurm job, which Slurm has ended. Others are respected,
+    also by who has flock: not all hosts need to have it on one file system.
     """
 
     def __init__(self, folder: int, directory: Path):
-        self.owner: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid()}
+        self.owner: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid(), "born": _born(os.getpid())}
         if job := os.environ.get("SLURM_JOB_ID"):
-            self.owner["job"] = job
+            count = os.environ.get("SLURM_RESTART_COUNT", "")
+            self.owner |= {"job": job, "start": int(count) if count.isdecimal() else 0}
         self._folder, self._directory, self._exclusive = os.dup(folder), directory, False
         self._fd = -1
         try:
@@ -48,7 +53,7 @@ class RunLock:
         for attempt in range(5):
             try:
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
+                break
             except BlockingIOError:
                 if attempt == 4:
                     raise Locked(f"{self._directory} is being written by {_who(self._read())}") from None
@@ -58,27 +63,60 @@ class RunLock:
                     raise
                 self._take_exclusive()
                 return
+        if self._stale():
+            os.unlink(_EXCLUSIVE, dir_fd=self._folder)
 
     def _take_exclusive(self) -> None:
-        for _ in range(2):
-            try:
-                fd = os.open(
-                    _EXCLUSIVE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=self._folder
-                )
-            except FileExistsError:
-                holder = _parse((self._directory / _EXCLUSIVE).read_bytes())
-                if holder.get("host") != self.owner["host"] or _alive(holder.get("pid")):
-                    raise Locked(
-                        f"{self._directory} is being written by {_who(holder)}; if that process is gone, "
-                        f"remove {self._directory / _EXCLUSIVE}"
-                    ) from None
-                os.unlink(_EXCLUSIVE, dir_fd=self._folder)
-                continue
-            os.write(fd, json.dumps(self.owner).encode())
+        for _ in range(20):
+            if self._made(_EXCLUSIVE):
+                self._exclusive = True
+                return
+            # of two that find the same dead holder, neither may remove the file that the other has made since
+            if self._stale() and self._made(_TAKING):
+                try:
+                    if self._stale():
+                        os.unlink(_EXCLUSIVE, dir_fd=self._folder)
+                        self._exclusive = self._made(_EXCLUSIVE)
+                finally:
+                    os.unlink(_TAKING, dir_fd=self._folder)
+                if self._exclusive:
+                    return
+            time.sleep(0.05)
+        raise Locked(
+            f"{self._directory} is being taken by another process; if there is none, remove {self._directory / _TAKING}"
+        )
+
+    def _made(self, name: str) -> bool:
+        """Whether a file was made that says who we are: not where it is there already."""
+        try:
+            fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=self._folder)
+        except FileExistsError:
+            return False
+        try:
+            write_all(fd, json.dumps(self.owner).encode())
+        except BaseException:
+            os.unlink(name, dir_fd=self._folder)
+            raise
+        finally:
             os.close(fd)
-            self._exclusive = True
-            return
-        raise Locked(f"{self._directory} is being taken by another process")
+        return True
+
+    def _stale(self) -> bool:
+        """Whether an O_EXCL file is there whose process is gone; Locked where it may be alive."""
+        try:
+            holder = _parse(read_regular(_EXCLUSIVE, self._folder, _HOLDER_BYTES))
+        except FileNotFoundError:
+            return False
+        if self._earlier(holder) or (holder.get("host") == self.owner["host"] and not _alive(holder)):
+            return True
+        raise Locked(
+            f"{self._directory} is being written by {_who(holder)}; if that process is gone, "
+            f"remove {self._directory / _EXCLUSIVE}"
+        )
+
+    def _earlier(self, holder: dict[str, Any]) -> bool:
+        start, job = holder.get("start"), self.owner.get("job")
+        return job is not None and holder.get("job") == job and isinstance(start, int) and start < self.owner["start"]
 
     def _read(self) -> dict[str, Any]:
         return _parse(os.pread(self._fd, 4096, 0))
@@ -98,10 +136,10 @@ class RunLock:
 def is_live(directory: Path) -> bool:
     """Whether a process holds the directory's lock now."""
     with suppress(OSError):
-        holder = _parse((directory / _EXCLUSIVE).read_bytes())
-        return holder.get("host") != socket.gethostname() or _alive(holder.get("pid"))
+        holder = _parse(read_regular(directory / _EXCLUSIVE, most=_HOLDER_BYTES))
+        return holder.get("host") != socket.gethostname() or _alive(holder)
     try:
-        fd = os.open(directory / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(directory / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return False
     try:
@@ -114,7 +152,7 @@ def is_live(directory: Path) -> bool:
 
 
 def _parse(data: bytes) -> dict[str, Any]:
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         found = json.loads(data)
         if isinstance(found, dict):
             return found
@@ -128,13 +166,22 @@ def _who(holder: dict[str, Any]) -> str:
     return f"process {holder['pid']} on {holder.get('host', 'another host')}{job}"
 
 
-def _alive(pid: Any) -> bool:
-    if not isinstance(pid, int):
+def _alive(holder: dict[str, Any]) -> bool:
+    """Whether a process of this host still runs; where that cannot be told, it does."""
+    pid, born = holder.get("pid"), holder.get("born")
+    if not isinstance(pid, int) or pid <= 0:
         return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:
-        return True
-    return True
+    except (OSError, OverflowError):
+        pass
+    return born is None or _born(pid) in (None, born)  # numbers are given again, above all in containers
+
+
+def _born(pid: int) -> int | None:
+    """When a process was started, in ticks since this machine was."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    return None

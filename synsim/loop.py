@@ -10,15 +10,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import jax
 import jaxlib.version
 import numpy as np
 
+import synsim
 from synsim import engine
+from synsim.checkpoint import Arrays, Checkpoint, encode
 from synsim.engine import NEVER, Carry
 from synsim.faults import ConfigError, Fault, RunError, Stopped, listing
 from synsim.graph import Graph
@@ -32,6 +35,7 @@ CHUNK_BYTES = 64 << 20  # of records that one chunk may hold
 SAVE_SECONDS = 0.4  # between segments at the least
 SAVE_SHARE = 0.02  # of the time so far, which keeps the segments of a long run few
 SAVE_MOST_SECONDS = 30.0  # between segments at the most
+SAVE_COST = 25  # saving may take one part in so many of the time
 SAVE_BYTES = 64 << 20  # of records that wait for a segment at the most
 CONSTANT_ELEMENTS = 1 << 14  # a larger array in the graph is an argument of the program, not a constant in it
 
@@ -41,7 +45,7 @@ class Sink(Protocol):
 
     def initial(self, states: Any) -> None: ...
     def segment(self, first: int, last: int, blocks: Mapping[str, Trace | Events], trials: Trials | None) -> None: ...
-    def status(self, state: str, **progress: Any) -> None: ...
+    def checkpoint(self, step: int, data: bytes) -> None: ...
 
 
 @dataclass
@@ -124,6 +128,31 @@ def use_compilation_cache(device: Any) -> None:
     jax.config.update("jax_compilation_cache_dir", str(folder) if usable else None)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
     jax.config.update("jax_compilation_cache_max_size", 512 << 20)
+
+
+def fingerprint(it: RunPlan, device: Any) -> dict[str, str]:
+    """All that decides a run's numbers: what its files and settings came to, versions, device, CPU, generator."""
+    numbers = hashlib.sha256()
+    entries = [entry for phase in it.phases for entry in (*phase.entries.values(), *phase.labels.values())]
+    for array in (
+        *(leaf for phase in it.phases for leaf in jax.tree.leaves(phase.graph)),
+        *(e.values for e in entries),
+    ):
+        numbers.update(str((np.shape(array), np.asarray(array).dtype)).encode())
+        numbers.update(np.ascontiguousarray(array).tobytes())
+    return {
+        "synsim": synsim.__version__,
+        "jax": jax.__version__,
+        "jaxlib": jaxlib.version.__version__,
+        "device": f"{device.platform} {device.device_kind}",
+        "cpu_features": hashlib.sha256(cpu_features().encode()).hexdigest()[:16],
+        "prng": ", ".join(
+            f"{getattr(jax.config, name)}" for name in ("jax_default_prng_impl", "jax_threefry_partitionable")
+        ),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "config": it.layout.config_sha256,
+        "numbers": numbers.hexdigest(),
+    }
 
 
 # ------------------------------------------------------------------------------------------------------- programs
@@ -215,6 +244,14 @@ def pieces(trials: int, steps: int, length: int, trial: int = 0, k: int = 0) -> 
                 trial, k = trial + 1, 0
 
 
+def _after(piece: Piece, steps: int) -> tuple[int, int]:
+    """The trial and the step of it that follow a piece."""
+    if piece.n:
+        return piece.trial + piece.n, 0
+    end = piece.k + piece.length
+    return (piece.trial + 1, 0) if end == steps else (piece.trial, end)
+
+
 def first_length(phase: PhasePlan) -> int:
     """A guess at how many steps make a chunk, from the sizes of arrays; the first chunk's time corrects it."""
     one = phase.graph
@@ -268,14 +305,21 @@ class _Saving:
         self._trials: list[Trials] = []
         self._bytes, self._first, self._last = 0, 0, 0
         self._began = self._saved_at = time.monotonic()
+        self._took = 0.0  # seconds of the last save
+        self._place: tuple[int, int, int, Carry] | None = None  # phase, trial and step of it that come next
         self.saved = 0  # steps that are safe
         self.scalars: dict[str, float] = {}
+        self.common = Checkpoint(0, 0, 0, 0, {})  # what checkpoints have in common: readouts, fingerprint
 
-    def add(self, phase: PhasePlan, piece: Piece, taken: Mapping[str, Any]) -> None:
-        """Hands over a piece; waits while two are waiting already."""
+    def start_at(self, step: int) -> None:
+        """The run goes on after `step` steps, which are saved."""
+        self._first = self._last = self.saved = step
+
+    def add(self, phase: PhasePlan, piece: Piece, taken: Mapping[str, Any], after: Carry) -> None:
+        """Hands over a piece and the carry after it; waits while two are waiting already."""
         while len(self._jobs) >= 2:
             self._jobs.popleft().result()
-        self._jobs.append(self._pool.submit(self._add, phase, piece, taken))
+        self._jobs.append(self._pool.submit(self._add, phase, piece, taken, after))
 
     def settle(self) -> None:
         """Waits until everything handed over is in a segment on disk."""
@@ -287,7 +331,7 @@ class _Saving:
         """Ends the thread; what waits is dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _add(self, phase: PhasePlan, piece: Piece, taken: Mapping[str, Any]) -> None:
+    def _add(self, phase: PhasePlan, piece: Piece, taken: Mapping[str, Any], after: Carry) -> None:
         steps = phase.graph.steps
         for take in phase.takes:
             if take.path not in taken:
@@ -311,12 +355,14 @@ class _Saving:
         ends = piece.n or piece.k + piece.length == steps
         if ends:
             self._trials.append(self._table(phase, piece.trial, piece.n or 1))
+        self._place = (phase.index, *_after(piece, steps), after)
         self._last = phase.first_step + piece.trial * steps + piece.k + piece.length
         if time.monotonic() - self._saved_at > self._patience() or self._bytes > SAVE_BYTES:
             self._save()
 
     def _patience(self) -> float:
-        return min(SAVE_MOST_SECONDS, max(SAVE_SECONDS, SAVE_SHARE * (time.monotonic() - self._began)))
+        since = time.monotonic() - self._began
+        return min(SAVE_MOST_SECONDS, max(SAVE_SECONDS, SAVE_SHARE * since, SAVE_COST * self._took))
 
     def _table(self, phase: PhasePlan, first: int, n: int) -> Trials:
         rows = phase.rows_of(first, n)
@@ -327,12 +373,24 @@ class _Saving:
     def _save(self) -> None:
         if self._last == self._first:
             return
+        began = time.monotonic()
         blocks = {path: _joined(parts) for path, parts in self._blocks.items()}
         trials = _joined(self._trials) if self._trials else None
         self.sink.segment(self._first, self._last, blocks, trials)
+        self.sink.checkpoint(self._last, encode(self._checkpoint()))
         self.saved = self._last
         self._blocks, self._trials, self._bytes = {}, [], 0
         self._first, self._saved_at = self._last, time.monotonic()
+        self._took = self._saved_at - began
+
+    def _checkpoint(self) -> Checkpoint:
+        assert self._place is not None
+        phase, trial, k, carry = self._place
+        state = {name: {c: np.asarray(v) for c, v in values.items()} for name, values in carry.state.items()}
+        held = {path: np.asarray(value) for path, value in carry.held.items()}
+        seconds = self.common.seconds + time.monotonic() - self._began
+        place = dict(step=self._last, phase=phase, trial=trial, k=k, state=state, held=held, seconds=seconds)
+        return replace(self.common, **place)
 
 
 def _joined(parts: list[Any]) -> Any:
@@ -346,6 +404,25 @@ def _joined(parts: list[Any]) -> Any:
     return type(parts[0])(**made)
 
 
+def misfit(point: Checkpoint, it: RunPlan) -> str | None:
+    """Why a checkpoint cannot be one of this run, or None: its place, and the shape and type of every array."""
+    if point.phase >= len(it.phases):
+        return f"it is in phase {point.phase} of {len(it.phases)}"
+    phase = it.phases[point.phase]
+    at = phase.first_step + point.trial * phase.graph.steps + point.k
+    if point.step != at or point.step > phase.first_step + phase.steps or point.k >= phase.graph.steps:
+        return f"its step {point.step:,} is not step {point.k:,} of trial {point.trial:,} of phase {phase.name}"
+    carry = jax.eval_shape(lambda: engine.start_carry(phase.graph))
+    for have, want in ((point.state, carry.state), ({"": point.held}, {"": carry.held})):
+        for name in sorted(have.keys() | want.keys()):
+            mine, its = want.get(name, {}), have.get(name, {})
+            for each in sorted(mine.keys() | its.keys()):
+                told = [f"{np.dtype(x[each].dtype)} {x[each].shape}" if each in x else "absent" for x in (its, mine)]
+                if told[0] != told[1]:
+                    return f"{name}.{each} in it is {told[0]}, and should be {told[1]}".lstrip(".")
+    return None
+
+
 def simulate(
     it: RunPlan,
     sink: Sink,
@@ -353,26 +430,53 @@ def simulate(
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[Progress], None] = lambda _: None,
     chunk: int | None = None,
+    point: Checkpoint | None = None,
+    prints: Mapping[str, str] = MappingProxyType({}),
 ) -> Outcome:
-    """Runs every phase and hands its records to `sink`.
+    """Runs every phase and hands its records, and checkpoints, to `sink`.
 
-    `chunk` fixes the length of a chunk in steps instead of measuring it; no number depends on it. Raises RunError
-    where a value is not finite (the good part is with the sink then), and Stopped once `stop` says so.
+    `chunk` fixes the length of a chunk in steps instead of measuring it; no number depends on it. `point` is the
+    checkpoint to go on from, `prints` the fingerprint that new ones carry. Raises RunError where a value is not
+    finite (the good part is with the sink then), and Stopped once `stop` says so.
     """
     began = time.perf_counter()
     saving = _Saving(it, sink)
     programs = [Programs(phase) for phase in it.phases]
     try:
-        carry = programs[0].call(engine.start_carry, ())
-        sink.initial(described(it.phases[0].graph, carry.state, learned=True))
-        readouts, lengths, rate = {}, {}, 0.0
+        readouts: dict[str, dict[str, np.ndarray]] = {}
+        lengths: dict[str, int] = {}
+        rate = 0.0
+        if point is None:
+            carry = programs[0].call(engine.start_carry, ())
+            sink.initial(described(it.phases[0].graph, carry.state, learned=True))
+        else:
+            carry = Carry(_nested(point.state), dict(point.held), np.uint32(NEVER), np.int32(0))
+            readouts, lengths = _nested(point.readouts), dict(point.chunk_steps)
+            saving.start_at(point.step)
+        saving.common = Checkpoint(
+            step=0,
+            phase=0,
+            trial=0,
+            k=0,
+            state={},
+            readouts=dict(readouts),
+            chunk_steps=dict(lengths),
+            fingerprint=prints,
+            seconds=point.seconds if point else 0.0,
+            resumes=point.resumes + 1 if point else 0,
+        )
         for phase, program in zip(it.phases, programs, strict=True):
-            if phase.index:
+            if point is not None and phase.index < point.phase:
+                continue
+            here = point if point is not None and phase.index == point.phase else None
+            if phase.index and here is None:
                 carry = carry._replace(state=program.call(engine.begin_phase, (), carry.state))
             part = _Phase(it, phase, program, saving, stop, progress, began)
-            carry = part.run(carry, chunk, rate)
+            known = fitted(phase, lengths[phase.name]) if phase.name in lengths else None
+            carry = part.run(carry, chunk or known, rate, *((here.trial, here.k) if here else ()))
             lengths[phase.name], rate = part.length, part.rate
             readouts[phase.name] = _readouts(phase, carry.state)
+            saving.common = replace(saving.common, readouts=dict(readouts), chunk_steps=dict(lengths))
         saving.settle()
         return Outcome(
             carry.state,
@@ -383,6 +487,10 @@ def simulate(
         )
     finally:
         saving.close()
+
+
+def _nested(arrays: Arrays) -> dict[str, dict[str, Any]]:
+    return {outer: dict(inner) for outer, inner in arrays.items()}
 
 
 class _Phase:
@@ -404,14 +512,19 @@ class _Phase:
         self.finished = 0.0  # when the last piece was
         self.length = 0  # of a chunk, in steps
 
-    def run(self, carry: Carry, chunk: int | None, rate: float) -> Carry:
-        """The carry after the phase. `chunk` fixes the chunk's length; `rate` (steps a second) helps to guess it."""
+    def run(self, carry: Carry, chunk: int | None, rate: float, trial: int = 0, k: int = 0) -> Carry:
+        """The carry after the phase, from step `k` of a trial on.
+
+        `chunk` fixes the chunk's length; `rate` (steps a second) helps to guess it.
+        """
         phase, steps = self.phase, self.phase.graph.steps
         length = chunk or (fitted(phase, int(rate * CHUNK_SECONDS)) if rate else first_length(phase))
         settled = chunk is not None or length >= phase.steps
-        trial = k = 0
+        self.length = length
         waiting: tuple[Piece, Carry, Carry, Any, float] | None = None
         while trial < phase.trials or waiting:
+            if waiting is None and self.stop():
+                self._halt(trial, k)
             done = waiting
             waiting = None
             if trial < phase.trials:
@@ -422,23 +535,27 @@ class _Phase:
                 since += self.program.compile_seconds - compiled
                 waiting = (piece, carry, after, taken, since)
                 carry = after
-                trial, k = (trial + piece.n, 0) if piece.n else (trial, k + piece.length)
-                if k == steps:
-                    trial, k = trial + 1, 0
+                trial, k = _after(piece, steps)
                 if not settled:  # the first chunk is timed alone
                     jax.block_until_ready(after)
                     seconds = max(1e-6, time.perf_counter() - since)
                     if not 0.2 * CHUNK_SECONDS < seconds < 2 * CHUNK_SECONDS:
                         length = fitted(phase, int(piece.length * CHUNK_SECONDS / seconds))
                     settled = True
+                    self._settle(length)
             if done is not None:
                 self._finish(*done)
                 if self.stop():
                     if waiting is not None:
                         self._finish(*waiting)
                     self._halt(trial, k)
-        self.length = length
         return carry
+
+    def _settle(self, length: int) -> None:
+        """The measured length of a chunk: kept in checkpoints, so that who goes on needs no other programs."""
+        self.length = length
+        common = self.saving.common
+        self.saving.common = replace(common, chunk_steps={**common.chunk_steps, self.phase.name: length})
 
     def _dispatch(self, piece: Piece, carry: Carry) -> tuple[Carry, Any]:
         phase, program, steps = self.phase, self.program, self.phase.graph.steps
@@ -462,7 +579,7 @@ class _Phase:
         self.rate, self.finished = rate if not self.rate else 0.5 * (self.rate + rate), now
         if int(bad) != NEVER:
             _report_bad(self.it, self.phase, self.program, self.saving, piece, before)
-        self.saving.add(self.phase, piece, taken)
+        self.saving.add(self.phase, piece, taken, after)
         phase, steps = self.phase, self.phase.graph.steps
         step = phase.first_step + piece.trial * steps + piece.k + piece.length
         self.progress(
@@ -533,7 +650,7 @@ def _report_bad(it: RunPlan, phase: PhasePlan, program: Programs, saving: _Savin
         if int(carry.bad) != NEVER:
             saving.settle()
             raise RunError(_bad_words(phase, one, before.state, carry.state))
-        saving.add(phase, one, taken)
+        saving.add(phase, one, taken, carry)
     raise RunError(f"a value of phase {phase.name} was not finite, but was finite when its steps were repeated")
 
 

@@ -20,11 +20,17 @@ import h5py
 import numpy as np
 
 from synsim.faults import Fault, MissingInput, StoreError, suggest
-from synsim.layout import Events, Trials
+from synsim.files import read_regular
+from synsim.layout import Events, Trials, check_name
 from synsim.locks import is_live
-from synsim.segments import Segments, Vanished, below, dataset_at, guard, open_to_read, opened
+from synsim.segments import Segments, Vanished, all_its_own, below, dataset_at, guard, open_to_read, opened
 
 _READ = 1 << 24  # bytes that `Rows.blocks` takes at a time
+STATUS_BYTES = 1 << 20  # of a status.json at the most
+_STATUS: dict[str, type] = {
+    **dict.fromkeys(("steps", "steps_saved", "segments"), int),
+    **dict.fromkeys(("folder", "config", "reason", "host", "started", "updated"), str),
+}
 
 
 class Rows:
@@ -175,7 +181,7 @@ class Run:
             self.status: dict[str, Any] = {"state": "done"}
             self._file = self._checked(self.path)
             return
-        self.status = _read_status(self.path)
+        self.status = read_status(self.path)
         finished = self.path / f"{self.status.get('name', self.path.name)}.h5"
         if finished.is_file():
             self.status["state"] = "done"
@@ -190,12 +196,10 @@ class Run:
         self._segments = Segments(self.path / "seg")
 
     def _open_again(self) -> None:
-        """Turn to the finished file when the segments are gone; what was seen of them stays the whole."""
-        if self._segments is not None and self._segments.known is not None:
+        """Turn to what the segments became, a larger one or the finished file; what was seen stays the whole."""
+        if self._seen is None and self._segments is not None and self._segments.known is not None:
             self._seen, self._steps_seen = self._segments.known, self._segments.steps
         self._open()
-        if self._segments is not None:
-            raise StoreError(f"{self.path}: a segment is missing")
 
     @staticmethod
     def _checked(path: Path) -> h5py.File:
@@ -203,9 +207,13 @@ class Run:
             raise StoreError(f"{path} is not a file")
         with guard(path):
             file = open_to_read(path)
-            if "config" not in file or "magic" not in file.attrs or "name" not in file.attrs:
+            try:
+                if "config" not in file or "magic" not in file.attrs or "name" not in file.attrs:
+                    raise StoreError(f"{path} is not a file of a synsim run")
+                all_its_own(file)
+            except BaseException:
                 file.close()
-                raise StoreError(f"{path} is not a file of a synsim run")
+                raise
             return file
 
     @property
@@ -255,10 +263,10 @@ class Run:
     @property
     def steps(self) -> int:
         """Steps that are saved, of all trials and phases together."""
-        if self._segments is not None:
-            return self._segments.steps
         if self._steps_seen is not None:
             return self._steps_seen
+        if self._segments is not None:
+            return self._segments.steps
         return int(self.attrs.get("steps", 0))
 
     @property
@@ -393,14 +401,14 @@ class Run:
 
     def _count(self, path: str) -> int:
         """Rows of a dataset."""
+        if self._seen is not None:
+            return self._seen.get(path, 0)
         if self._segments is not None:
             try:
                 return self._segments.rows(path)
             except Vanished:
                 self._open_again()
                 return self._count(path)
-        if self._seen is not None:
-            return self._seen.get(path, 0)
         with guard(self.file):
             return dataset_at(self._head, path).shape[0]
 
@@ -462,15 +470,31 @@ class Run:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def _read_status(directory: Path) -> dict[str, Any]:
+def status_digest(status: Mapping[str, Any]) -> str:
+    """The digest that a status.json holds of all else in it."""
+    rest = {key: value for key, value in status.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def read_status(directory: Path) -> dict[str, Any]:
+    """What status.json says. A StoreError where it is missing, or not as it was written."""
+    path = directory / "status.json"
     try:
-        status = json.loads((directory / "status.json").read_text(encoding="utf-8"))
+        status = json.loads(read_regular(path, most=STATUS_BYTES))
         if not isinstance(status, dict) or not isinstance(status.get("state"), str):
             raise ValueError("no state in it")
+        if status.get("sha256") != status_digest(status):
+            raise ValueError("it is not as it was written")
+        check_name(status["name"])
+        for key, kind in _STATUS.items():
+            if key in status and (not isinstance(status[key], kind) or isinstance(status[key], bool)):
+                raise ValueError(f"{key} cannot be {status[key]!r:.60}")
     except FileNotFoundError:
         raise StoreError(f"{directory} is not the directory of a synsim run (no status.json)") from None
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{directory / 'status.json'} is damaged: {error}") from error
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise StoreError(f"{path} is damaged: {error}") from error
     return status
 
 
@@ -498,6 +522,7 @@ def _states_file(run: Run, when: str) -> Iterator[h5py.File | None]:
         yield None
         return
     with opened(path) as file:
+        all_its_own(file)
         yield file
 
 

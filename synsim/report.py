@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from synsim.preflight import readable
-from synsim.reading import Record, Run, Spikes, Whole
+from synsim.reading import Record, Run, Spikes, Whole, guard
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 GAP = "·"  # stands where there is no finite value
@@ -22,7 +22,15 @@ MOST_VALUES = 64  # of a last row that are given one by one
 
 
 def summary(run: Run) -> dict[str, Any]:
-    """The whole report as one JSON document: numbers that are not finite stand as null."""
+    """The whole report as one JSON document: numbers that are not finite stand as null.
+
+    A StoreError where the file is no file of synsim after all.
+    """
+    with guard(run.path):
+        return _summary(run)
+
+
+def _summary(run: Run) -> dict[str, Any]:
     table = run.trials
     dt = float(run.attrs.get("dt", 1.0))
     document: dict[str, Any] = {
@@ -250,7 +258,13 @@ def _plain(value: Any) -> Any:
 def lines(run: Run) -> list[str]:
     """The report as lines of plain text, a tree below a head."""
     about = summary(run)
-    return [*_head(about), *_tree(_branches(about))]
+    with guard(run.path):
+        return [printable(line) for line in (*_head(about), *_tree(_branches(about)))]
+
+
+def printable(text: str) -> str:
+    """A text of somebody else without what would control the terminal."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _head(about: Mapping[str, Any]) -> Iterator[str]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue]
+from h5py import h5l, h5o  # pyright: ignore[reportAttributeAccessIssue]
 
 from synsim.faults import StoreError
 from synsim.layout import chunk_shape
@@ -24,6 +25,7 @@ from synsim.layout import chunk_shape
 SEGMENT = re.compile(r"seg-(\d+)-(\d+)\.h5")
 VERSION = "v110"  # of the file format: its structure has checksums, and readers since 2016 know it
 HELD_BYTES = 64 << 20
+DEFLATES_TO = 1040  # bytes that gzip can make of one at the most, and a little more
 
 
 class Vanished(StoreError):
@@ -48,6 +50,7 @@ def guard(path: str | Path) -> Iterator[None]:
         ValueError,
         TypeError,
         AttributeError,
+        IndexError,
         MemoryError,
         OverflowError,
     ) as error:
@@ -60,6 +63,8 @@ def open_to_read(path: str | Path) -> h5py.File:
 
     Where the file system has no locks, or somebody's handle in this process is without them, without.
     """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError("it is not a regular file")  # opening a pipe would wait for whoever writes to it
     try:
         return h5py.File(path, "r")
     except OSError as error:
@@ -94,6 +99,31 @@ def below(group: Any) -> Iterator[tuple[str, h5py.Dataset]]:
             yield from below(item)
 
 
+def all_its_own(file: h5py.File) -> None:
+    """A ValueError where something in a file is another file's, or says that it is larger than what it holds."""
+
+    def look(name: bytes, about: Any) -> None:
+        if about.type == h5l.TYPE_EXTERNAL:
+            raise ValueError(f"{name.decode(errors='replace')} leads into another file")
+
+    file.id.links.visit(look, info=True)
+    for name in _datasets(file):
+        own(h5py.h5d.open(file.id, name.encode()), name)
+
+
+def own(dataset: h5py.h5d.DatasetID, name: str) -> None:
+    """A ValueError where the values of a dataset stand in another file, or are fewer than its shape says."""
+    how = dataset.get_create_plist()
+    if how.get_layout() == h5py.h5d.VIRTUAL or how.get_external_count():
+        raise ValueError(f"{name} is stored in other files")
+    kind = dataset.dtype
+    if kind.hasobject or not (size := math.prod(dataset.shape or ()) * kind.itemsize):
+        return
+    packed = any(how.get_filter(n)[0] == h5py.h5z.FILTER_DEFLATE for n in range(how.get_nfilters()))
+    if dataset.get_storage_size() * (DEFLATES_TO if packed else 1) < size:
+        raise ValueError(f"{name} says that it has shape {dataset.shape}, but holds fewer values")
+
+
 def segment_name(first: int, last: int) -> str:
     """The file of steps `first` up to `last`."""
     return f"seg-{first:012d}-{last:012d}.h5"
@@ -119,21 +149,34 @@ def segment_image(first: int, last: int, sha256: str, columns: Mapping[str, np.n
 
 
 class Segments:
-    """The segments in a folder, in order, or those of the given names. StoreError where one is missing or damaged."""
+    """The segments in a folder, in order, or those of the given names. StoreError where one is missing or damaged.
 
-    def __init__(self, folder: Path, names: Sequence[str] | None = None, sha256: str | None = None):
-        self.folder, self._sha256 = folder, sha256
+    `check` is called now and then while they are read, and may raise.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        names: Sequence[str] | None = None,
+        sha256: str | None = None,
+        first: int = 0,
+        check: Callable[[], None] = lambda: None,
+    ):
+        self.folder, self._sha256, self.first, self._check = folder, sha256, first, check
         found = sorted(
-            (int(match[1]), int(match[2]), name)
+            (int(match[1]), -int(match[2]), name)
             for name in (os.listdir(folder) if names is None else names)
             if (match := SEGMENT.fullmatch(name))
         )
-        self.steps = 0
-        for first, last, _ in found:
-            if first != self.steps:
-                raise StoreError(f"{folder}: the segment of steps {self.steps} to {first} is missing")
-            self.steps = last
-        self.names = [name for _, _, name in found]
+        self.steps = first
+        self.names: list[str] = []
+        for begin, end, name in found:
+            if -end <= self.steps:
+                continue  # small ones that a larger one has taken in, which are about to be removed
+            if begin != self.steps:
+                raise StoreError(f"{folder}: the segment of steps {self.steps} to {begin} is missing")
+            self.steps = -end
+            self.names.append(name)
         self._counts: dict[str, list[int]] | None = None
         self._bytes: dict[str, int] = {}  # of the values
         self._stored: dict[str, int] = {}  # on the disk
@@ -155,11 +198,13 @@ class Segments:
         counts: dict[str, list[int]] = {}
         self._all_held = sum(path.stat().st_size for path in self.paths if path.exists()) <= HELD_BYTES
         for number, path in enumerate(self.paths):
+            self._check()
             with opened(path) as file:
                 if self._sha256 is not None and file.attrs["config_sha256"] != self._sha256:
                     raise StoreError(f"{path} belongs to another config")
                 for name in _datasets(file):
                     item = h5py.h5d.open(file.id, name.encode())
+                    own(item, name)
                     counts.setdefault(name, [0] * len(self.names))[number] = item.shape[0]
                     size = math.prod(item.shape) * item.dtype.itemsize
                     self._bytes[name] = self._bytes.get(name, 0) + size
@@ -168,6 +213,11 @@ class Segments:
                         self._held.setdefault(name, []).append(_read(item))
         self._counts = counts
         return counts
+
+    @property
+    def datasets(self) -> list[str]:
+        """The paths of all datasets."""
+        return list(self._scan())
 
     @property
     def known(self) -> dict[str, int] | None:
@@ -223,6 +273,7 @@ class Segments:
             wanted[other] = self._scan().get(other, [0] * len(self.names))
         self._held = {each: [] for each in wanted}
         for number, file_path in enumerate(self.paths):
+            self._check()
             with opened(file_path) as file:
                 for each, counts in wanted.items():
                     if counts[number]:

@@ -217,7 +217,7 @@ def test_a_signal_ends_a_run_at_a_border(tmp_path, number):
     _, said = process.communicate(timeout=30)
     assert process.returncode == 75 and time.monotonic() - began < 5
     last = said.splitlines()[-1]
-    assert "stopped after step" in last and "is safe in runs/long" in last and "later version" in last
+    assert "stopped after step" in last and last.endswith("are safe; to go on: synsim run runs/long --resume")
     with synsim.open(tmp_path / "runs" / "long") as left:
         assert left.state == "interrupted"
         assert len(left.spikes("z.s").timestamps) > 10

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from stored import DT, STEPS, TRIALS, UNITS, blocks, layout, membrane, states, write
 
-from synsim import files, segments, store
+from synsim import files, merging, segments, store
 from synsim.faults import Locked, MissingInput, StoreError
 from synsim.layout import CHUNK_BYTES, Plan, chunk_shape
 from synsim.store import Events, Layout, RecordLayout, Run, Trace, Trials, Writer
@@ -144,7 +144,7 @@ def test_chunks_are_of_one_size_and_cover_evenly(shape: tuple[int, ...]) -> None
 
 @pytest.mark.parametrize("held", [segments.HELD_BYTES, 5000, 0])
 def test_streamed_to_the_disk_it_says_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int) -> None:
-    monkeypatch.setattr(store, "IN_MEMORY", 0)
+    monkeypatch.setattr(merging, "IN_MEMORY", 0)
     monkeypatch.setattr(segments, "HELD_BYTES", held)
     with Run(write(tmp_path / "small", (13, 40), batch=3)) as run:
         check(run, 3)
@@ -304,7 +304,7 @@ def refusal(path: Path, error: type[Exception] = StoreError) -> str:
 def test_damaged_and_foreign_files_are_one_clear_line(tmp_path: Path) -> None:
     good = write(tmp_path / "small").read_bytes()
     bad = tmp_path / "bad.h5"
-    for content in (b"", b"not hdf5 at all", good[:1000], good[: len(good) // 2], good[:-1]):
+    for content in (b"", b"not hdf5 at all", good[:1000], good[: len(good) // 2], good[:-100]):
         bad.write_bytes(content)
         assert "bad.h5" in refusal(bad)
     with h5py.File(tmp_path / "foreign.h5", "w") as file:
@@ -498,8 +498,8 @@ import resource, os
 from pathlib import Path
 folder, size = Path(sys.argv[1]), int(sys.argv[2])
 if len(sys.argv) > 3:
-    import synsim.store
-    synsim.store.IN_MEMORY = int(sys.argv[3])
+    import synsim.merging
+    synsim.merging.IN_MEMORY = int(sys.argv[3])
 try:
     writer = Writer(folder, layout())
     writer.initial({"W": states()["W"]})
@@ -555,7 +555,7 @@ def test_a_killed_writer_loses_nothing_it_reported(tmp_path: Path, scale: Callab
     assert len(set(reached)) > 1
 
 
-@pytest.mark.parametrize("in_memory", [store.IN_MEMORY, 0])
+@pytest.mark.parametrize("in_memory", [merging.IN_MEMORY, 0])
 @pytest.mark.parametrize("size", [2_000, 16_000, 30_000])
 def test_files_may_not_grow(tmp_path: Path, size: int, in_memory: int) -> None:
     """A limit on the size of files, as a quota: in a segment (2 kB), or at the merge only."""
@@ -585,7 +585,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
-@pytest.mark.parametrize("in_memory", [store.IN_MEMORY, 0])
+@pytest.mark.parametrize("in_memory", [merging.IN_MEMORY, 0])
 def test_a_full_disk(tiny_disk: Path, in_memory: int) -> None:
     outcomes = set()
     for filled in (0, 124, 280, 470):
@@ -638,7 +638,7 @@ def test_a_failed_merge_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, streamed: bool
 ) -> None:
     if streamed:
-        monkeypatch.setattr(store, "IN_MEMORY", 0)
+        monkeypatch.setattr(merging, "IN_MEMORY", 0)
     writer = Writer(tmp_path / "small", layout())
     writer.initial({"W": states()["W"]})
     for first in range(0, ALL, 20):
@@ -647,14 +647,14 @@ def test_a_failed_merge_loses_nothing(
     content = segment.read_bytes()
     with monkeypatch.context() as patch:
         if what == "changed on the way":
-            real = store._fill
+            real = merging.fill
 
             def fill(file: h5py.File, it: Plan, *rest: Any) -> None:
                 real(file, it, *rest)
                 if it.columns.get("/report/z.v/data") and it.columns["/report/z.v/data"].shape[0]:
                     file["report/z.v/data"][3, 2] += 1
 
-            patch.setattr(store, "_fill", fill)
+            patch.setattr(merging, "fill", fill)
         elif what == "segment damaged":
             segment.write_bytes(content[: len(content) // 2])
         elif what == "no space":
