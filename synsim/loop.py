@@ -7,9 +7,10 @@ import hashlib
 import os
 import platform
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -183,7 +184,7 @@ class Programs:
         if key not in self._compiled:
             began = time.perf_counter()
             traced = jax.jit(lambda given, *rest: what(self.graph(given), *rest, *static))
-            self._compiled[key] = traced.lower(self._given, *args).compile()
+            self._compiled[key] = _compile(traced.lower(self._given, *args))
             self.compile_seconds += time.perf_counter() - began
         return self._compiled[key](self._given, *args)
 
@@ -202,6 +203,22 @@ class Programs:
     def end(self, carry: Carry, data: Any, g: int) -> Any:
         """The calls at a trial's end."""
         return self.call(_end(self.phase.takes), (), carry, data, np.uint32(g))
+
+
+def _compile(lowered: Any) -> Any:
+    """The program. What a process was killed while keeping, jax neither uses nor mends: all that is kept is dropped."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        program = lowered.compile()
+    for each in said:
+        folder = jax.config.jax_compilation_cache_dir
+        if folder and "Error reading persistent compilation cache" in str(each.message):
+            for path in (*Path(folder).glob("*-cache"), *Path(folder).glob("*-atime")):
+                with suppress(OSError):
+                    path.unlink()
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    return program
 
 
 # one function object for one set of records, so that equal programs are compiled once

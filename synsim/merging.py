@@ -180,6 +180,8 @@ def _blocks(column: Column, pieces: Callable[[], Iterator[np.ndarray]]) -> Itera
             yield at, joined[:whole]
             at, held = at + whole, [joined[whole:]]
     rest = np.concatenate(held) if held else np.empty((0, *column.shape[1:]), column.dtype)
+    if at + len(rest) != column.shape[0]:
+        raise StoreError(f"the segments hold {at + len(rest):,} of {column.shape[0]:,} rows ({column.doc})")
     if len(rest):
         yield at, rest
 

@@ -76,7 +76,7 @@ def open_to_read(path: str | Path) -> h5py.File:
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
     """A segment, open for reading."""
-    if not path.exists():
+    if not os.path.lexists(path):
         raise Vanished(f"{path}: no such file")
     with guard(path), open_to_read(path) as file:
         yield file
@@ -102,11 +102,11 @@ def below(group: Any) -> Iterator[tuple[str, h5py.Dataset]]:
 def all_its_own(file: h5py.File) -> None:
     """A ValueError where something in a file is another file's, or says that it is larger than what it holds."""
 
-    def look(name: bytes, about: Any) -> None:
-        if about.type == h5l.TYPE_EXTERNAL:
-            raise ValueError(f"{name.decode(errors='replace')} leads into another file")
+    def look(name: bytes, about: Any) -> bytes | None:
+        return name if about.type == h5l.TYPE_EXTERNAL else None  # any answer ends the visit
 
-    file.id.links.visit(look, info=True)
+    if (name := file.id.links.visit(look, info=True)) is not None:
+        raise ValueError(f"{name.decode(errors='replace')} leads into another file")
     for name in _datasets(file):
         own(h5py.h5d.open(file.id, name.encode()), name)
 
