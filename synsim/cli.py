@@ -206,6 +206,8 @@ def _catch_signals() -> None:
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
             signal.signal(number, lambda *_: None)
     threading.Thread(target=_note_signals, args=(reads,), daemon=True).start()
+    # a job script may block them until here, so that none comes while Python starts
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2))
 
 
 def _note_signals(reads: int) -> None:

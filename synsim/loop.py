@@ -211,7 +211,7 @@ def _compile(lowered: Any) -> Any:
         warnings.simplefilter("always")
         program = lowered.compile()
     for each in said:
-        folder = jax.config.jax_compilation_cache_dir
+        folder = getattr(jax.config, "jax_compilation_cache_dir", None)
         if folder and "Error reading persistent compilation cache" in str(each.message):
             for path in (*Path(folder).glob("*-cache"), *Path(folder).glob("*-atime")):
                 with suppress(OSError):

@@ -270,7 +270,7 @@ POINTS: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("name", POINTS)
 def test_checkpoints(name, runs, canary, tmp_path, monkeypatch):  # noqa: F811
-    """Each is sealed as ours are. Nothing in it is run, and the older one is used; chunks of any length are harmless."""
+    """Each is sealed as ours are. Nothing in it is run, and the older one is used; any length of chunks is harmless."""
     for each in ("simulate", "SAVE_SECONDS", "SAVE_SHARE", "SAVE_COST"):
         monkeypatch.setattr(loop, each, getattr(loop, each))
     every_chunk(40)
