@@ -163,7 +163,25 @@ def run(
                     with suppress(StoreError):  # where nothing can be written, the words of the status cannot be either
                         writer.stop("interrupted", str(error))
                 raise StoreError(f"{error}; once that is mended: {go_on}") from None
+            except Exception as error:
+                if not _out_of_memory(error):
+                    raise
+                with suppress(StoreError):
+                    writer.stop("interrupted", "the memory ran out")
+                raise MissingInput(_ran_out(error, f"{_safe(writer, it)}; with more of it: {go_on}")) from None
     return Run(directory)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    import jax
+
+    exhausted = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+    return exhausted or isinstance(error, MemoryError)
+
+
+def _ran_out(error: Exception, words: str) -> Fault:
+    why = " ".join(str(error).split())[:120].removeprefix("RESOURCE_EXHAUSTED: ")
+    return Fault(f"the memory ran out{f' ({why})' if why else ''}; {words}")
 
 
 def _safe(writer: Writer, it: RunPlan) -> str:
