@@ -80,9 +80,10 @@ def run(
     run's folder. Where a version, the device or the CPU is another one, the rest may differ in a last digit, which
     `accept_drift` allows. `only_merge` refuses to compute steps. `settings` go to `load` where `config` is not a
     `Spec` yet: overrides, options, name. `progress` is told after each chunk, `note` what a user should know; `stop`
-    is asked between chunks; `again` is what an error advises while there is no folder to go on with. Raises ConfigError
-    (2), MissingInput (66), Locked (73), StoreError (74), RunError (65) for a value that is not finite, Stopped (75) once
-    `stop` says so; what was good is readable then.
+    is asked between chunks; `again` is what an error advises while there is no folder to go on with.
+
+    Raises ConfigError (2), MissingInput (66), Locked (73), StoreError (74), RunError (65) for a value that is not
+    finite, Stopped (75) once `stop` says so; what was good is readable then.
     """
     from synsim import loop
     from synsim.plan import plan
@@ -262,7 +263,8 @@ def _point(
 ) -> tuple[Checkpoint | None, list[str]]:
     """The checkpoint to go on from, or None for a start anew; and what has changed since.
 
-    `misfit` says why a checkpoint is none of this run. Raises ConfigError where the config has changed, or something that changes numbers has and is not accepted.
+    `misfit` says why a checkpoint is none of this run. Raises ConfigError where the config has changed, or something
+    that changes numbers has and is not accepted.
     """
     left = writer.stored()
     if left is not None:

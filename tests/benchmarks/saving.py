@@ -1,4 +1,4 @@
-"""What it costs to lose nothing: a run that saves segments and checkpoints, beside the same run that keeps all in memory.
+"""What it costs to lose nothing: a run that saves segments and checkpoints, beside the same run that keeps them.
 
 784 Poisson inputs -> trace-STDP -> 400 LIF cells, about a minute of computing; spikes, potentials and weights recorded.
 Every case runs in a process of its own, once a round, in turn. Printed are medians and ranges of wall and of processor
@@ -142,7 +142,9 @@ def main() -> None:
                 seen[name].append(json.loads(told.stdout.splitlines()[-1]))
                 print(f"round {number}: {name:<7} {seen[name][-1]['wall']:.1f} s", flush=True)
     print(f"{given.trials * STEPS:,} steps, {given.rounds} rounds in turn, load {os.getloadavg()[0]:.1f}")
-    middle = {name: {key: statistics.median(row[key] for row in rows) for key in rows[0]} for name, rows in seen.items()}
+    middle = {
+        name: {key: statistics.median(row[key] for row in rows) for key in rows[0]} for name, rows in seen.items()
+    }
     for key in ("wall", "processor"):
         for name, rows in seen.items():
             values = [row[key] for row in rows]

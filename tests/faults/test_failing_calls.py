@@ -149,7 +149,7 @@ def test_what_is_reported_is_there_whatever_fails(resumed, whole, half, tmp_path
         small_run(folder, resume=True)
         complete(folder, whole)
         tried += 1
-    assert tried >= choose(len(FAILING) - 3, 25, 300) and codes >= choose({74}, {0, 74}), (tried, codes)
+    assert tried >= choose(len(FAILING) - 3, 25, 200) and codes >= choose({74}, {0, 74}), (tried, codes)
 
 
 SAMPLE = [  # what strace makes fail, and how it ends
@@ -158,7 +158,7 @@ SAMPLE = [  # what strace makes fail, and how it ends
     ("fsync:error=EDQUOT:when=30+", 74),
     ("mkdir,mkdirat:error=EACCES:when=3+", 74),
     ("flock:error=ENOLCK", 0),
-    ("rename,renameat,renameat2:error=EROFS:when=20+", 74),
+    ("rename,renameat,renameat2:error=EROFS:when=10+", 74),
     ("fsync:error=EIO:when=1", 74),
     ("flock:error=EIO", 74),
 ]
@@ -196,6 +196,7 @@ def endured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "runs" / "noisy" / "noisy.h5"
 
 
+@pytest.mark.skipif(choose(True, False), reason="one of the longer tests")
 def test_a_disk_that_becomes_read_only(tmp_path, endured):
     (place := tmp_path / "disk").mkdir()
     with mounted(place, "8m"):

@@ -270,7 +270,7 @@ POINTS: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("name", POINTS)
 def test_checkpoints(name, runs, canary, tmp_path, monkeypatch):  # noqa: F811
-    """Each is sealed as ours are. Nothing in it is run, and the older one is used; chunks of any length are harmless."""
+    """Each is sealed as ours are. Nothing in it is run, and the older one is used."""
     for each in ("simulate", "SAVE_SECONDS", "SAVE_SHARE", "SAVE_COST"):
         monkeypatch.setattr(loop, each, getattr(loop, each))
     every_chunk(40)
@@ -333,7 +333,10 @@ def test_status_that_is_none(content, runs, canary, tmp_path):  # noqa: F811
 
 def test_words_of_a_status_do_not_steer_the_terminal(runs, canary, tmp_path):  # noqa: F811
     folder = shutil.copytree(runs[0], tmp_path / "runs" / "noisy")
-    told = json.loads((folder / "status.json").read_text()) | {"reason": "\x1b]0;pwned\x07\n\x1b[2Jdone", "host": "\x9b"}
+    told = json.loads((folder / "status.json").read_text()) | {
+        "reason": "\x1b]0;pwned\x07\n\x1b[2Jdone",
+        "host": "\x9b",
+    }
     (folder / "status.json").write_text(json.dumps(told | {"sha256": status_digest(told)}))
     for words in (("status",), ("inspect",))[: choose(1, 2)]:
         shown = synsim(*words, folder, cwd=tmp_path)
@@ -384,9 +387,9 @@ def test_something_else_in_the_place_of_a_file(entry, kind, runs, canary, tmp_pa
 
 # ---------------------------------------------------------------------------------------------------------- sandbox
 
-FROM_A_FILE = NOISY.replace("components:", "data:\n  rate: {type: file, path: rates.h5, key: a/rate}\ncomponents:").replace(
-    "x.inputs: 1.0", "x.inputs: rate"
-)
+FROM_A_FILE = NOISY.replace(
+    "components:", "data:\n  rate: {type: file, path: rates.h5, key: a/rate}\ncomponents:"
+).replace("x.inputs: 1.0", "x.inputs: rate")
 SITE = """
 import os, signal, sys, time
 if "synsim.sandbox" in sys.orig_argv:

@@ -59,7 +59,7 @@ def test_of_the_store(start, tmp_path):
     folder = tmp_path / "run"
     words = [sys.executable, str(SMALL), str(folder), json.dumps(asked)]
     prepare(how, folder)
-    found = points(words, folder, tmp_path / "calls", tmp_path)
+    found = points(words, folder, tmp_path / "calls", tmp_path, STRIDE == 1)
     complete(folder, whole)
     assert len(found) >= 40, found
     chosen = sample(found, STRIDE)
@@ -90,7 +90,7 @@ def test_of_the_command(chunk, tmp_path):
     out, name = tmp_path / "out", "noisy.h5"
     folder = out / "noisy"
     words = command("run", "noisy.yaml", "--quiet", "--out", out, chunk=chunk)
-    found = points(words, out, tmp_path / "calls", tmp_path)
+    found = points(words, out, tmp_path / "calls", tmp_path, STRIDE == 1)
     out.rename(tmp_path / "whole")
     whole = tmp_path / "whole" / "noisy" / name
     chosen, missed = sample(found, choose(0, 20, 1)), 0

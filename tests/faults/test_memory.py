@@ -75,7 +75,9 @@ def judged(n: int, done: Done, peak: int, folder: Path, limit: int) -> int:
     return done.code
 
 
-SIZES = choose([1000, 10**6], [1000, 5000, 10**4, 10**6, 10**7], [1000, 3000, 5000, 7000, 10**4, 3 * 10**4, 10**5, 10**6, 10**7])
+SIZES = choose(
+    [1000, 10**6], [1000, 5000, 10**4, 10**6, 10**7], [1000, 3000, 5000, 7000, 10**4, 3 * 10**4, 10**5, 10**6, 10**7]
+)
 
 
 def test_where_a_job_has_so_much_memory(tmp_path):
@@ -94,7 +96,9 @@ def test_a_mask_is_not_drawn_where_it_does_not_fit(n, tmp_path):
     assert judged(n, done, peak, tmp_path, LIMIT) == (66 if n >= 9000 else 0) or n == 5000
 
 
-@pytest.mark.parametrize("limit", choose([LIMIT], [LIMIT, 3 << 30], [400 << 20, 1 << 30, LIMIT, 2 << 30, 3 << 30, 5 << 30]))
+@pytest.mark.parametrize(
+    "limit", choose([LIMIT], [LIMIT, 3 << 30], [400 << 20, 1 << 30, LIMIT, 2 << 30, 3 << 30, 5 << 30])
+)
 def test_where_the_process_has_a_limit_on_its_address_space(limit, tmp_path):
     codes = []
     for n in choose(SIZES[:1], SIZES[:3], SIZES[:5]):
@@ -116,7 +120,7 @@ def test_in_a_control_group(tmp_path):
     """The group has a limit of its own, of 1.5 GiB as a rule; its kernel kills whoever holds more."""
     limits = [Path(GROUP) / name for name in ("memory.max", "memory.limit_in_bytes")]
     limit = int(next(path for path in limits if path.exists()).read_text())
-    enter = ("sh", "-c", f"echo $$ > {GROUP}/cgroup.procs && exec \"$@\"", "sh")
+    enter = ("sh", "-c", f'echo $$ > {GROUP}/cgroup.procs && exec "$@"', "sh")
     codes = []
     for n in SIZES:
         (folder := tmp_path / str(n)).mkdir()
@@ -126,7 +130,7 @@ def test_in_a_control_group(tmp_path):
 
 
 def test_what_control_groups_leave_is_read(monkeypatch, tmp_path):
-    """Of both versions, with the groups above; what files take is given back, and what this process holds is its own."""
+    """Of both versions, with the groups above; what files take is given back, and what this process holds is its."""
     files = {
         "proc/meminfo": "MemTotal: 64000000 kB\nMemAvailable: 32000000 kB\n",
         "proc/self/statm": "500000 50000 1 1 0 1 0",
@@ -166,9 +170,8 @@ def test_memory_that_runs_out_all_the_same_is_one_line(tmp_path):
     (tmp_path / "square.yaml").write_text(config(1000))
     hungry = tmp_path / "hungry.py"
     hungry.write_text(
-        "import json, runpy, sys\nfrom synsim import loop\nreal, calls = loop.encode, []\n"
-        "def encode(point):\n    calls.append(1)\n    if len(calls) == 1:\n        raise MemoryError\n    return real(point)\n"
-        f"loop.encode = encode\nsys.argv[0] = {str(HERE)!r}\nrunpy.run_path({str(HERE)!r}, run_name='__main__')\n"
+        "import runpy, sys\nfrom synsim import loop\ndef encode(point):\n    raise MemoryError\nloop.encode = encode\n"
+        f"sys.argv[0] = {str(HERE)!r}\nrunpy.run_path({str(HERE)!r}, run_name='__main__')\n"
     )
     words = [sys.executable, str(hungry), "{}", "run", "square.yaml", "-q"]
     told = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, text=True)
