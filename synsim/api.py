@@ -80,9 +80,10 @@ def run(
     run's folder. Where a version, the device or the CPU is another one, the rest may differ in a last digit, which
     `accept_drift` allows. `only_merge` refuses to compute steps. `settings` go to `load` where `config` is not a
     `Spec` yet: overrides, options, name. `progress` is told after each chunk, `note` what a user should know; `stop`
-    is asked between chunks; `again` is what an error advises while there is no folder to go on with. Raises
-    ConfigError (2), MissingInput (66), Locked (73), StoreError (74), RunError (65) for a value that is not finite,
-    Stopped (75) once `stop` says so; what was good is readable then.
+    is asked between chunks; `again` is what an error advises while there is no folder to go on with.
+
+    Raises ConfigError (2), MissingInput (66), Locked (73), StoreError (74), RunError (65) for a value that is not
+    finite, Stopped (75) once `stop` says so; what was good is readable then.
     """
     from synsim import loop
     from synsim.plan import plan
@@ -163,7 +164,25 @@ def run(
                     with suppress(StoreError):  # where nothing can be written, the words of the status cannot be either
                         writer.stop("interrupted", str(error))
                 raise StoreError(f"{error}; once that is mended: {go_on}") from None
+            except Exception as error:
+                if not _out_of_memory(error):
+                    raise
+                with suppress(StoreError):
+                    writer.stop("interrupted", "the memory ran out")
+                raise MissingInput(_ran_out(error, f"{_safe(writer, it)}; with more of it: {go_on}")) from None
     return Run(directory)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    import jax
+
+    exhausted = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+    return exhausted or isinstance(error, MemoryError)
+
+
+def _ran_out(error: Exception, words: str) -> Fault:
+    why = " ".join(str(error).split())[:120].removeprefix("RESOURCE_EXHAUSTED: ")
+    return Fault(f"the memory ran out{f' ({why})' if why else ''}; {words}")
 
 
 def _safe(writer: Writer, it: RunPlan) -> str:

@@ -21,6 +21,8 @@ from synsim.initialisers import Array, Constant, Data, File, Initialiser
 from synsim.preflight import SHARE, too_large
 from synsim.spec import EVERY, Phase, Spec, TypedSettings
 
+MASK_BYTES = 17  # for each weight, while its mask is drawn: the draw, what it decides, and two masks
+
 
 class Build(NamedTuple):
     """What building a graph needs beside the spec: the data entries, read, and what is recorded."""
@@ -347,6 +349,11 @@ def _unit_shape(given: Build, parts: Mapping[str, Component], unknown: set[str],
 def _refuse_giants(parts: Mapping[str, Component], batch: int, dtype: str, budget: int) -> None:
     """Stops before anything of a size that cannot fit is drawn."""
     for name, part in parts.items():
+        if getattr(part, "p_conn", 1.0) < 1.0 or getattr(part, "mask", None) is not None:
+            shape = part.sizes()["weight"]
+            if (needed := count(shape) * MASK_BYTES) > SHARE * budget:
+                what = f"the mask of {name} while it is drawn"
+                raise too_large(what, shape, dtype, needed, budget, "use fewer units", ("components", name))
         for compartment, what in part.compartments.items():
             shape = full_shape(part, what, batch)
             needed = count(shape) * np.dtype(dtype).itemsize

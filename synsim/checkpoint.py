@@ -61,7 +61,7 @@ def _short(text: str) -> str:
     return (text if len(text) <= 40 else f"{text[:37]}...") or "none"
 
 
-def encode(point: Checkpoint) -> bytes:
+def encode(point: Checkpoint) -> bytes | memoryview:
     """The bytes of a checkpoint: the same for the same content."""
     about = {
         "format": FORMAT,
@@ -79,10 +79,10 @@ def encode(point: Checkpoint) -> bytes:
     text = np.frombuffer(json.dumps({**about, "names": names}).encode(), np.uint8)
     members: dict[str, Any] = {"about": text} | {f"a{i}": np.asarray(arrays[name]) for i, name in enumerate(names)}
     np.savez(buffer, **members)
-    return buffer.getvalue()
+    return buffer.getbuffer()  # without a copy of what may be large
 
 
-def decode(data: bytes) -> Checkpoint:
+def decode(data: bytes | memoryview) -> Checkpoint:
     """The checkpoint that `encode` made bytes of. A ValueError for anything else."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

@@ -152,6 +152,10 @@ def _load(
     seed: int | None = None,
     name: str | None = None,
 ) -> Spec:
+    from synsim.preflight import refuse_small_address_space
+
+    if "jaxlib" not in sys.modules:
+        refuse_small_address_space()
     from synsim.config import load
 
     given = {
@@ -564,6 +568,9 @@ def _errors(debug: bool) -> Iterator[dict[str, Any]]:
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+            _say(["synsim: the memory ran out before anything was computed; use fewer units, or read less data"])
+            raise typer.Exit(66) from None
         _say(
             [
                 f"synsim: this is a bug: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''} "

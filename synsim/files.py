@@ -133,13 +133,13 @@ def publish(folder: int, name: str, data: bytes) -> None:
         write_all(fd, data)
 
 
-def publish_sealed(folder: int, name: str, data: bytes) -> int:
+def publish_sealed(folder: int, name: str, data: bytes | memoryview) -> int:
     """`publish` with a seal at the end; the bytes of the file."""
     with atomic_file(folder, name) as (fd, _):
         return write_sealed(fd, data)
 
 
-def write_sealed(fd: int, data: bytes) -> int:
+def write_sealed(fd: int, data: bytes | memoryview) -> int:
     """Write the data and their seal; the bytes written."""
     write_all(fd, data)
     write_all(fd, seal(hashlib.sha256(data)))

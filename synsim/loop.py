@@ -21,7 +21,7 @@ import jaxlib.version
 import numpy as np
 
 import synsim
-from synsim import engine
+from synsim import engine, preflight
 from synsim.checkpoint import Arrays, Checkpoint, encode
 from synsim.engine import NEVER, Carry
 from synsim.faults import ConfigError, Fault, RunError, Stopped, listing
@@ -46,7 +46,7 @@ class Sink(Protocol):
 
     def initial(self, states: Any) -> None: ...
     def segment(self, first: int, last: int, blocks: Mapping[str, Trace | Events], trials: Trials | None) -> None: ...
-    def checkpoint(self, step: int, data: bytes) -> None: ...
+    def checkpoint(self, step: int, data: bytes | memoryview) -> None: ...
 
 
 @dataclass
@@ -81,9 +81,15 @@ class Outcome:
 @contextmanager
 def computing(spec: Spec) -> Iterator[Any]:
     """The device and the precision of a run, for as long as it lasts. Raises ConfigError for an absent device."""
+    if not _had_devices:
+        preflight.refuse_small_address_space()
     device = find_device(spec.run.device)
+    _had_devices.append(True)
     with jax.enable_x64(spec.run.precision == "float64"), jax.default_device(device):
         yield device
+
+
+_had_devices: list[bool] = []  # whether JAX has made its threads in this process
 
 
 def find_device(name: str) -> Any:
@@ -393,8 +399,9 @@ class _Saving:
         began = time.monotonic()
         blocks = {path: _joined(parts) for path, parts in self._blocks.items()}
         trials = _joined(self._trials) if self._trials else None
+        point = encode(self._checkpoint())  # before the segment, which counts as saved only together with it
         self.sink.segment(self._first, self._last, blocks, trials)
-        self.sink.checkpoint(self._last, encode(self._checkpoint()))
+        self.sink.checkpoint(self._last, point)
         self.saved = self._last
         self._blocks, self._trials, self._bytes = {}, [], 0
         self._first, self._saved_at = self._last, time.monotonic()

@@ -23,7 +23,7 @@ from synsim.files import Disk, atomic_file, digest_of, seal, write_all, write_se
 from synsim.layout import Column, Layout, Plan, States, chunk_shape, group_of, plan
 from synsim.segments import VERSION, Segments, dataset_at, segment_image
 
-IN_MEMORY = 256 << 20  # a merged file up to this size is built in memory
+IN_MEMORY = 8 << 20  # a merged file up to this size is built in memory; a larger one would stand there twice
 
 
 def build(it: Plan) -> bytes:

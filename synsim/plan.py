@@ -22,8 +22,8 @@ from synsim.spec import Phase, Spec, TypedSettings
 
 # what a process needs before it holds anything of a model: Python, JAX, HDF5, and the compiler where it is needed
 # (measured on CPUs: 220 MiB where all programs are in the cache, 300 where they are compiled)
-BASE_MEMORY = 275 << 20
-RECORDS_MEMORY = 600 << 20  # what records take at the most, in the chunks and segments that are under way (measured)
+BASE_MEMORY = 265 << 20
+RECORDS_MEMORY = 650 << 20  # what records take at the most, in the chunks and segments that are under way (measured)
 SPIKES_EXPECTED = 0.02  # share of units that spike in a step, to guess the size of events before they happen
 
 
@@ -401,8 +401,9 @@ def _estimate(phases: list[PhasePlan], made: tuple[Record, ...], layout: Layout)
     recorded = layout.file_bytes(expected, trials)
     file = layout.file_bytes(expected, trials, state + sum(learned), len(sizes) + len(learned))
     data = sum(held.values())
-    # measured: a state stands before and after a chunk, inside its loop and in the file that is built; records stand
-    # on the device, on the host and in a segment, of which there are few however long the run is
+    # measured with 15 to 210 MiB of state: it stands before, in and after the chunk that is computed, the one that is
+    # looked at and the one that is saved, and in its checkpoint; records stand on the device, on the host and in a
+    # segment, of which there are few however long the run is
     records = int(min(4.5 * recorded, max(RECORDS_MEMORY, 7 * row)))
-    memory = BASE_MEMORY + int(5.3 * state + 1.5 * leaves + 2 * data) + records
+    memory = BASE_MEMORY + int(6.3 * state + 1.5 * leaves + 2 * data) + records
     return Estimate(state, data, records, file, memory, tuple(sizes[:5]))

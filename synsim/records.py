@@ -178,14 +178,15 @@ def _record(spec: Spec, graphs: Sequence[Graph], path: str, settings: RecordSett
         if not inner:
             raise ConfigError(Fault(f"{path} is one number: it has no index", (*place, "index")))
         index = _indices(settings.index, inner[-1], path, place)
-    node_ids = np.arange(count(inner), dtype=np.uint64).reshape(inner)
+    packed = what.spikes and what.batch and settings.reduce is None
+    node_ids = np.arange(count(inner), dtype=np.uint64).reshape(inner) if packed else np.empty(0, np.uint64)
     coordinates = [np.arange(size) for size in inner]
     if index is not None:
-        node_ids, coordinates[-1] = node_ids[..., np.asarray(index)], np.asarray(index)
+        coordinates[-1] = np.asarray(index)
+        node_ids = node_ids[..., coordinates[-1]] if packed else node_ids
         inner = (*inner[:-1], len(index))
     if settings.reduce is not None:
         inner, names, coordinates = (), (), []
-    packed = what.spikes and what.batch and settings.reduce is None
     if settings.as_ == "events" and not packed:
         raise ConfigError(Fault(f"{path} cannot be recorded as events: only spikes, which are 0 or 1, can", place))
     if settings.as_ == "events" and settings.every == "trial":

@@ -113,7 +113,6 @@ class Writer:
         self._point = 0  # the step of the last checkpoint
         self._segments: list[str] = []
         self._small: list[tuple[str, int]] = []  # the last segments that may become one, and their sizes
-        self._initial: States = {}
         self._begun: dict[str, tuple[float, int]] = {}  # for each report the time of its first row, and its rows
         self._folder = self._seg = self._ckpt = -1
         self._lock: RunLock | None = None
@@ -292,16 +291,9 @@ class Writer:
             return
         with self._saving(f"{self.directory / 'seg'}", "read"):
             segments = self._up_to(step, os.listdir(self._seg))
-        initial: dict[str, dict[str, Any]] = {}
         with Run(segments.folder / "head.h5") as head:
-            for path, whole in head.states("initial").items():
-                component, _, name = path.partition(".")
-                axes = [axis_of(scale) for scale in whole.axes]
-                value = (head.initial(component, name), whole.unit, whole.doc, axes)
-                initial.setdefault(component, {})[name] = value
             # the same config may be written otherwise now
             self.layout = replace(self.layout, config_text=head.config_text)
-        self._initial = initial
         for record in self.layout.records:
             if record.form == "report":
                 times = f"{group_of(self.layout, record)}/time"
@@ -329,14 +321,24 @@ class Writer:
 
     def initial(self, states: States) -> None:
         """Store the states at the start, those worth keeping: {c: {v: (array, unit, doc, axes)}}."""
-        self._initial = {c: {v: (np.array(m[0]), *m[1:]) for v, m in arrays.items()} for c, arrays in states.items()}
         with self._saving("the initial states"):
-            self._write_head()
+            self._write_head(states)
 
-    def _write_head(self) -> None:
+    def _write_head(self, initial: States | None = None) -> None:
         # The head is a finished file without rows: what a reader of the segments needs to know about them.
-        it = plan(self.layout, {}, 0, initial=self._initial)
+        it = plan(self.layout, {}, 0, initial=initial)
         publish_sealed(self._seg, "head.h5", build(it))
+
+    def _initial(self) -> States:
+        """The states at the start, out of the head: nobody needs them in memory before the end."""
+        found: dict[str, dict[str, Any]] = {}
+        with Run(self.directory / "seg" / "head.h5") as head:
+            for path, whole in head.states("initial").items():
+                component, _, name = path.partition(".")
+                axes = [axis_of(scale) for scale in whole.axes]
+                value = (head.initial(component, name), whole.unit, whole.doc, axes)
+                found.setdefault(component, {})[name] = value
+        return found
 
     def segment(
         self, first: int, last: int, blocks: Mapping[str, Trace | Events], trials: Trials | None = None
@@ -360,7 +362,7 @@ class Writer:
         self._begun = begun
         self.saved = last
 
-    def checkpoint(self, step: int, data: bytes) -> None:
+    def checkpoint(self, step: int, data: bytes | memoryview) -> None:
         """Save what the run needs to go on after `step` steps, all of them in segments; from here on they are safe."""
         if step != self.saved:
             raise ValueError(f"a checkpoint at step {step}, with segments up to {self.saved}")
@@ -449,7 +451,7 @@ class Writer:
                 self.layout,
                 segments,
                 begins,
-                initial=self._initial,
+                initial=self._initial(),
                 final=final,
                 provenance=provenance or {},
                 check=check,

@@ -111,7 +111,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
         "records",
         "spec",
     ),
-    "loop": ("", "checkpoint", "engine", "faults", "graph", "layout", "plan", "records", "spec"),
+    "loop": ("", "checkpoint", "engine", "faults", "graph", "layout", "plan", "preflight", "records", "spec"),
     # files
     "layout": (),
     "locks": ("faults", "files"),
@@ -151,6 +151,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
         "loop",
         "pages",
         "plan",
+        "preflight",
         "report",
         "sandbox",
         "spec",

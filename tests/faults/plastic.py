@@ -16,7 +16,7 @@ from conftest import choose
 from faults.command import command, environment
 
 NAME = "plastic"
-TRIALS = choose(2000, 5000)
+TRIALS = choose(3000, 4000)
 CHUNK = 4000  # steps between two saves of a run that saves all the time
 CONFIG = f"""
 name: {NAME}

@@ -22,7 +22,7 @@ from synsim import api, merging, store
 from synsim.checkpoint import Checkpoint, encode
 from synsim.store import Writer
 
-SAVE = 15  # steps between two saves, so that some cut a trial
+SAVE = 30  # steps between two saves, so that some cut a trial
 PRINTS = {"numbers": "of the small run"}
 PROVENANCE = {"started": "2026-01-02T03:04:05+00:00", "command": "synsim run small.yaml"}
 

@@ -117,8 +117,8 @@ def some(made: list[tuple[str, int]]) -> Iterator[tuple[str, int, int, bool]]:
     every = [(name, n, code, lasting) for name, n in made for code in FAILING[name] for lasting in (False, True)]
     kinds = {}
     for each in every:
-        kinds.setdefault((each[0], each[2]), []).append(each)
-    few = choose(1, 2, len(every))  # of each call with each error, spread evenly
+        kinds.setdefault(each[0] if choose(True, False) else (each[0], each[2]), []).append(each)
+    few = choose(1, 1, len(every))  # of each call (with each error), spread evenly
     for number, rows in enumerate(kinds.values()):
         stride = max(1, len(rows) // few)
         yield from rows[number * 7 % stride :: stride]
@@ -149,7 +149,7 @@ def test_what_is_reported_is_there_whatever_fails(resumed, whole, half, tmp_path
         small_run(folder, resume=True)
         complete(folder, whole)
         tried += 1
-    assert tried >= choose(30, 60) and codes >= {0, 74}
+    assert tried >= choose(len(FAILING) - 3, 25, 200) and codes >= choose({74}, {0, 74}), (tried, codes)
 
 
 SAMPLE = [  # what strace makes fail, and how it ends
@@ -158,7 +158,7 @@ SAMPLE = [  # what strace makes fail, and how it ends
     ("fsync:error=EDQUOT:when=30+", 74),
     ("mkdir,mkdirat:error=EACCES:when=3+", 74),
     ("flock:error=ENOLCK", 0),
-    ("rename,renameat,renameat2:error=EROFS:when=20+", 74),
+    ("rename,renameat,renameat2:error=EROFS:when=10+", 74),
     ("fsync:error=EIO:when=1", 74),
     ("flock:error=EIO", 74),
 ]
@@ -196,6 +196,7 @@ def endured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "runs" / "noisy" / "noisy.h5"
 
 
+@pytest.mark.skipif(choose(True, False), reason="one of the longer tests")
 def test_a_disk_that_becomes_read_only(tmp_path, endured):
     (place := tmp_path / "disk").mkdir()
     with mounted(place, "8m"):

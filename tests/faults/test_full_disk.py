@@ -162,6 +162,7 @@ def test_files_may_not_grow_beyond_a_size(disk, unbroken):
         shutil.rmtree(out)
 
 
+@pytest.mark.skipif(choose(True, False), reason="one of the longer tests")
 def test_disks_of_several_sizes(tmp_path):
     """As it happens to a user: too small for the estimate, for segments, for the file; and then there is more room."""
     (tmp_path / "spiky.yaml").write_text(SPIKY)
@@ -169,7 +170,7 @@ def test_disks_of_several_sizes(tmp_path):
     whole = tmp_path / "runs" / "spiky" / "spiky.h5"
     size, codes = whole.stat().st_size >> 10, []
     some, every = [3 * size // 2, 100, size // 2, 4 * size], [100, *range(size // 4, 3 * size, size // 12)]
-    for number, kib in enumerate(choose(some[:1], some, every)):
+    for number, kib in enumerate(choose(some, some, every)):
         (place := tmp_path / f"disk{number}").mkdir()
         with (small := mounted(place, f"{kib}k")):
             words = ("run", str(tmp_path / "spiky.yaml"), "--out", str(place), "-q")
@@ -181,10 +182,12 @@ def test_disks_of_several_sizes(tmp_path):
             if done.code:
                 stopped(done, place / "spiky", whole)
                 assert "No space left" in done.last or "are free" in done.last
-                stopped(
-                    synsim(*done.go_on, "-q", cwd=tmp_path), place / "spiky", whole
-                )  # as long as nothing has changed
+                again = synsim(*done.go_on, "-q", cwd=tmp_path)  # as long as nothing has changed
+                if again.code == 66:
+                    assert "are to be had there; make room" in again.clear(66).last
+                else:
+                    stopped(again, place / "spiky", whole)
                 small.grow(f"{4 * size}k")
                 synsim(*done.go_on, cwd=tmp_path).clear(0)
             complete(place / "spiky", whole)
-    assert set(codes) == choose({74}, {0, 66, 74})
+    assert set(codes) == {0, 66, 74}

@@ -1,8 +1,8 @@
 """Killed when it is about to write, sync, rename, remove or make something: each time it ends in the same file.
 
 The points are those that a recording run comes to. Most are of the small run of `small_run.py`, which is the store
-and the way of going on as they are, with made-up numbers and without JAX; in CI every fifth. Those of the real command
-are every twentieth in CI, since each is two whole starts. In full it is all of both.
+and the way of going on as they are, with made-up numbers and without JAX; in CI every fifth. Those of the real command,
+which saves after so many steps, are every twentieth in CI, since each is two whole starts. In full it is all of both.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ def sample(found: list[Point], stride: int) -> list[Point]:
 
 
 def prepare(how: str, folder: Path) -> None:
+    """Make the folder as a start may find it."""
     if how == "stopped":
         small_run(folder, until=60)
         (folder / "seg" / ".head.h5.tmp1").write_bytes(b"of an earlier kill")
@@ -57,14 +58,15 @@ def test_of_the_store(start, tmp_path):
     how, asked = STARTS[start]
     folder = tmp_path / "run"
     words = [sys.executable, str(SMALL), str(folder), json.dumps(asked)]
-    prepare(how, tmp_path / "before")
-    shutil.copytree(tmp_path / "before", folder) if how != "nothing" else None
-    found = points(words, folder, tmp_path / "calls", tmp_path)
+    prepare(how, folder)
+    found = points(words, folder, tmp_path / "calls", tmp_path, STRIDE == 1)
     complete(folder, whole)
     assert len(found) >= 40, found
-    for point in sample(found, STRIDE):
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(tmp_path / "before", folder) if how != "nothing" else None
+    chosen = sample(found, STRIDE)
+    print(f"{len(chosen)} of {len(found)} points")
+    for point in chosen:
+        shutil.rmtree(folder)
+        prepare(how, folder)
         killing = point.killing(tmp_path / "call")
         done = subprocess.run([*killing, *words], capture_output=True, text=True, env=environment(), timeout=300)
         assert done.returncode == -9, (point, done)
@@ -88,10 +90,11 @@ def test_of_the_command(chunk, tmp_path):
     out, name = tmp_path / "out", "noisy.h5"
     folder = out / "noisy"
     words = command("run", "noisy.yaml", "--quiet", "--out", out, chunk=chunk)
-    found = points(words, out, tmp_path / "calls", tmp_path)
+    found = points(words, out, tmp_path / "calls", tmp_path, STRIDE == 1)
     out.rename(tmp_path / "whole")
     whole = tmp_path / "whole" / "noisy" / name
     chosen, missed = sample(found, choose(0, 20, 1)), 0
+    print(f"{len(chosen)} of {len(found)} points")
     for point in chosen:
         killing = point.killing(tmp_path / "call")
         done = subprocess.run([*killing, *words], cwd=tmp_path, capture_output=True, env=environment(), timeout=600)

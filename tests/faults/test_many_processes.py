@@ -118,7 +118,7 @@ def test_the_real_command_many_times(tmp_path):
         ["merge", str(folder)],
     ]
     lock = (folder / "lock").read_bytes()
-    for done in together([others[n % 5] for n in range(choose(2, 5, 25))], tmp_path):
+    for done in together([others[n % 5] for n in range(choose(1, 5, 25))], tmp_path):
         assert f"is being written by process {first.pid} on" in done.clear(73).last
     assert (folder / "lock").read_bytes() == lock
     saved = stop(first, folder)

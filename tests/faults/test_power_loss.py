@@ -126,7 +126,7 @@ def small_case(start: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> Case
 @pytest.mark.parametrize("start", choose(["anew", "resumed"], STARTS))
 def test_of_the_store(start, tmp_path, monkeypatch):
     case = small_case(start, tmp_path, monkeypatch)
-    assert len(case.recording.calls) > 80
+    assert len(case.recording.calls) > 60
     for number in range(IMAGES):
         case.lose(number)
 

@@ -55,29 +55,33 @@ class Point:
         return ["strace", "-f", "-o", str(log), "-e", f"trace={self.call}", "-e", inject]
 
 
-def points(command: list[str], folder: Path, log: Path, cwd: Path) -> list[Point]:
-    """Every point at which this command, which is run for it, is about to change something in a folder.
+def points(command: list[str], folder: Path, log: Path, cwd: Path, every: bool) -> list[Point]:
+    """The points at which this command, which is run for it, is about to change something in a folder.
 
-    Where several threads come to their n-th call, the first of them is killed: the points of the others are none.
+    Unless it is to be every point, of calls of a kind in a row to one file there are the first and the last. Where
+    several threads come to their n-th call, the first of them is killed: the points of the others are none.
     """
     words = ["strace", "-f", "-y", "-o", str(log), "-e", "trace=" + ",".join(f"?{call}" for call in CALLS)]
     subprocess.run([*words, *command], cwd=cwd, env=environment(), check=True, capture_output=True, timeout=600)
     counts: Counter[tuple[str, str]] = Counter()
-    found: dict[Point, None] = {}
+    found: list[tuple[Point, str]] = []
     for line in log.read_text(errors="replace").splitlines():
         if not (match := _LINE.match(line)):
             continue
         thread, call = match.groups()
         counts[thread, call] += 1
-        point = Point(call, counts[thread, call])
         if str(folder) in line:
-            found.setdefault(point)
-    return list(found)
+            found.append((Point(call, counts[thread, call]), line.partition(">")[0]))
+    places = [None, *(place for _, place in found), None]
+    rows = zip(found, places, places[2:], strict=False)
+    return list(dict.fromkeys(point for (point, place), *beside in rows if every or beside != [place, place]))
 
 
 def offset(stride: int) -> int:
     """Where to begin when only every so-many-th is tried: another place whenever the program is another one."""
     package = Path(synsim.__file__).parent
-    text = b"".join(path.read_bytes() for path in sorted(package.rglob("*.py")))
-    told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True)
-    return zlib.crc32(text if told.returncode else told.stdout) % stride
+    what = b"".join(path.read_bytes() for path in sorted(package.rglob("*.py")))
+    if shutil.which("git"):
+        told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True)
+        what = told.stdout or what
+    return zlib.crc32(what) % stride
