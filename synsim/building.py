@@ -349,8 +349,8 @@ def _unit_shape(given: Build, parts: Mapping[str, Component], unknown: set[str],
 def _refuse_giants(parts: Mapping[str, Component], batch: int, dtype: str, budget: int) -> None:
     """Stops before anything of a size that cannot fit is drawn."""
     for name, part in parts.items():
-        if getattr(part, "p_conn", 1.0) < 1.0 or getattr(part, "mask", None) is not None:
-            shape = part.sizes()["weight"]
+        shape = part.sizes().get("weight")
+        if shape and (getattr(part, "p_conn", 1.0) < 1.0 or getattr(part, "mask", None) is not None):
             if (needed := count(shape) * MASK_BYTES) > SHARE * budget:
                 what = f"the mask of {name} while it is drawn"
                 raise too_large(what, shape, dtype, needed, budget, "use fewer units", ("components", name))

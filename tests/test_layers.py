@@ -223,7 +223,7 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     "matplotlib": ("plot",),
     "ngclearn": (),
     "logging": (),
-    "warnings": ("arrays",),
+    "warnings": ("arrays", "loop"),
 }
 
 

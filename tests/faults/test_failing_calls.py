@@ -101,7 +101,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that was stopped in the middle."""
     folder = tmp_path_factory.mktemp("half") / "small"
-    small_run(folder, until=4 * SAVE)
+    small_run(folder, until=2 * SAVE)
     return folder
 
 
@@ -134,7 +134,7 @@ def test_what_is_reported_is_there_whatever_fails(resumed, whole, half, tmp_path
         shutil.rmtree(folder)
         if resumed:
             shutil.copytree(half, folder)
-        saved = [0, 4 * SAVE if resumed else 0]
+        saved = [0, 2 * SAVE if resumed else 0]
         with watching(folder) as watch:
             watch.failing = failing
             try:

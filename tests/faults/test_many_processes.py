@@ -70,7 +70,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_one_writes_and_the_others_are_told(flock, resume, stale, whole, tmp_path):
     folder = tmp_path / "small"
     if resume:
-        small_run(folder, until=4 * SAVE)
+        small_run(folder, until=2 * SAVE)
     if stale:
         (folder / "lock.owner").write_text(json.dumps({"host": os.uname().nodename, "pid": dead()}))
     asked = json.dumps({"flock": flock, "resume": resume})
