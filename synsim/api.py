@@ -22,7 +22,8 @@ from synsim.faults import ConfigError, Fault, MissingInput, RunError, Stopped, S
 from synsim.files import seal_fault
 from synsim.locks import is_live
 from synsim.reading import Run, read_status
-from synsim.spec import Spec
+from synsim.spec import ConfigFile, Spec
+from synsim.versions import versions
 
 if TYPE_CHECKING:
     from synsim.loop import Outcome, Progress
@@ -49,12 +50,9 @@ def verify(path: str | os.PathLike[str]) -> Verification:
 
 def check(config: Config, **settings: Any) -> RunPlan:
     """What a run of this config would do, known without compiling. Raises ConfigError with every fault."""
-    from synsim.loop import computing
-    from synsim.plan import plan
+    from synsim.loop import planned
 
-    spec = _spec(config, settings)
-    with computing(spec):
-        return plan(spec)
+    return planned(_spec(config, settings))
 
 
 def run(
@@ -79,8 +77,9 @@ def run(
     `resume` goes on from what an earlier start left, or starts anew where there is nothing; `config` may then be the
     run's folder. Where a version, the device or the CPU is another one, the rest may differ in a last digit, which
     `accept_drift` allows. `only_merge` refuses to compute steps. `settings` go to `load` where `config` is not a
-    `Spec` yet: overrides, options, name. `progress` is told after each chunk, `note` what a user should know; `stop`
-    is asked between chunks; `again` is what an error advises while there is no folder to go on with.
+    `Spec` yet: overrides, options, name, allow_plugins (which the folder of a run needs again). `progress` is told
+    after each chunk, `note` what a user should know; `stop` is asked between chunks; `again` is what an error advises
+    while there is no folder to go on with.
 
     Raises ConfigError (2), MissingInput (66), Locked (73), StoreError (74), RunError (65) for a value that is not
     finite, Stopped (75) once `stop` says so; what was good is readable then.
@@ -104,6 +103,8 @@ def run(
         }
         layout = replace(it.layout, attrs={**it.layout.attrs, **about})
         origin = {"config": spec.filename, "folder": str(spec.directory), "steps": it.steps}
+        if spec.plugin_folder is not None:
+            origin["plugin_folder"] = str(spec.plugin_folder)
         go_on = f"synsim run {shlex.quote(str(directory))} --resume"
 
         asked = time.monotonic()
@@ -196,19 +197,21 @@ def _place(config: Config, settings: Mapping[str, Any], out: Any, resume: bool, 
     if isinstance(config, str | os.PathLike) and Path(config).is_dir():
         if not resume:
             raise ConfigError(f"{config} is a folder; to go on with the run in it: synsim run {config} --resume")
-        if any(settings.values()) or out is not None:
+        allow_plugins = bool(settings.get("allow_plugins"))
+        if any(value for key, value in settings.items() if key != "allow_plugins") or out is not None:
             raise ConfigError(f"{config} says itself what is run and where: leave other settings and --out away")
-        return left_spec(Path(config)), Path(config)
+        return left_spec(Path(config), allow_plugins), Path(config)
     if only_merge:
         raise ConfigError(f"{config}: no such folder")
     spec = _spec(config, settings)
     return spec, Path("runs" if out is None else out) / spec.name
 
 
-def left_spec(directory: Path) -> Spec:
-    """The spec of the run in a folder, as it was when it was started.
+def left_spec(directory: Path, allow_plugins: bool = False) -> Spec:
+    """The spec of the run in a folder, as it was when it was started, without the files that its config extends.
 
-    Raises ConfigError where none is there, StoreError where all that describes it is damaged.
+    Raises ConfigError where none is there, or it asks for plugins that are not allowed; StoreError where all that
+    describes it is damaged.
     """
     faults: list[str] = []
     for path in _descriptions(directory):
@@ -216,8 +219,8 @@ def left_spec(directory: Path) -> Spec:
             if fault := seal_fault(path):
                 faults.append(f"{path}: {fault}")
                 continue
-            with Run(path) as left:
-                text, resolved = left.config_text, left.config
+            with Run(path) as run:
+                text, resolved, origin = run.config_text, run.config, run.provenance
             break
         except FileNotFoundError:
             continue
@@ -229,11 +232,21 @@ def left_spec(directory: Path) -> Spec:
         if faults:
             raise StoreError(f"{'; '.join(faults)}; --resume works still with its config in place of {directory}")
         raise ConfigError(f"nothing to go on with in {directory}; start it by its config")
-    folder = directory
+    left: dict[str, Any] = {}
     with suppress(StoreError):
-        folder = Path(read_status(directory).get("folder", directory))
-    spec = load(resolved)
+        left = read_status(directory)
+    folder = Path(left.get("folder", directory))
     # where it stood decides which files it names; its text goes into the file
+    spec = load(
+        resolved,
+        allow_plugins=allow_plugins,
+        folder=folder,
+        plugin_folder=Path(left.get("plugin_folder", folder)),
+    )
+    with suppress(ValueError, TypeError):  # else it is not known what the config was read from
+        files = tuple(ConfigFile(**file) for file in json.loads(str(origin.get("files", "[]"))))
+        environment = dict(json.loads(str(origin.get("environment", "{}"))))
+        spec = replace(spec, files=files, environment=environment)
     return replace(spec, text=text, filename=str(directory / "config.yaml"), directory=folder)
 
 
@@ -385,16 +398,6 @@ def status(directory: str | os.PathLike[str]) -> dict[str, Any]:
     kept = {key: found[key] for key in ("reason", "host", "pid", "job", "started", "updated") if key in found}
     go_on = {} if state in ("done", "running") else {"resume": f"synsim run {shlex.quote(str(folder))} --resume"}
     return {**about, **kept, **go_on}
-
-
-def versions() -> dict[str, str]:
-    """The versions that a result depends on."""
-    from importlib.metadata import version
-
-    import synsim
-
-    found = {name: version(name) for name in ("jax", "jaxlib", "numpy", "h5py")}
-    return {"synsim": synsim.__version__, **found, "python": platform.python_version()}
 
 
 def _provenance(began: float, outcome: Outcome, point: Checkpoint | None, drift: list[str]) -> dict[str, Any]:

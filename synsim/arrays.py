@@ -17,10 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from synsim import preflight
 from synsim.faults import listing, suggest
+from synsim.later import np
 
 
 class Problem(Exception):
@@ -46,9 +45,7 @@ def read(path: Path, key: str | None) -> np.ndarray:
         raise Problem("path", f"{path.name} must end in .npy, .npz, .csv or .h5")
     with reading(path) as budget:
         values = reader(path, key, budget)
-    if values.dtype.itemsize > 8 or values.dtype.name == "float16":
-        values = values.astype(np.float64 if values.dtype.itemsize > 8 else np.float32)
-    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    values = values.astype(plain_type(values.dtype), copy=False)
     check_finite(values, "path")
     return values
 
@@ -72,6 +69,13 @@ def reading(path: Path) -> Iterator[int]:
         raise Problem("path", f"{path.name} does not fit into memory", missing=True) from None
 
 
+def plain_type(dtype: np.dtype) -> np.dtype:
+    """The type in which numbers of a file are worked with."""
+    if dtype.itemsize > 8 or dtype.name == "float16":
+        return np.dtype(np.float64 if dtype.itemsize > 8 else np.float32)
+    return dtype.newbyteorder("=")
+
+
 def _fitting(what: str, shape: tuple[int, ...], dtype: np.dtype, budget: int) -> None:
     if dtype.hasobject or dtype.names or dtype.kind not in "biuf":
         raise Problem("path", f"{what} does not hold plain numbers, but {dtype}")
@@ -86,23 +90,23 @@ def _fitting(what: str, shape: tuple[int, ...], dtype: np.dtype, budget: int) ->
         )
 
 
-def _header(file: Any) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type that an .npy says it has."""
+def npy_header(file: Any) -> tuple[tuple[int, ...], np.dtype, bool]:
+    """Shape and type that an .npy says it has, and whether it stands there column by column."""
     version = np.lib.format.read_magic(file)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in readers:
         raise ValueError("it holds no plain numbers")  # version 3 exists for the names of fields
-    shape, _, dtype = readers[version](file)
+    shape, column_wise, dtype = readers[version](file)
     if any(not isinstance(n, int) or n < 0 for n in shape):
         raise ValueError(f"its shape {shape} is none")
-    return shape, dtype
+    return shape, dtype, column_wise
 
 
 def _npy(path: Path, key: str | None, budget: int) -> np.ndarray:
     if key is not None:
         raise Problem("key", "an .npy holds one array, without a name; leave key out")
     with open(path, "rb") as file:
-        shape, dtype = _header(file)
+        shape, dtype, _ = npy_header(file)
         _fitting(path.name, shape, dtype, budget)
         size, held = dtype.itemsize * _count(shape), os.fstat(file.fileno()).st_size - file.tell()
         if held < size:
@@ -122,7 +126,7 @@ def _npz(path: Path, key: str | None, budget: int) -> np.ndarray:
         if wanted not in names:
             raise Problem("key", f"{path.name} holds no {wanted!r}.{suggest(wanted, names)} It holds {listing(names)}")
         with archive.open(f"{wanted}.npy") as file:
-            shape, dtype = _header(file)
+            shape, dtype, _ = npy_header(file)
             _fitting(f"{wanted} of {path.name}", shape, dtype, budget)
             if archive.getinfo(f"{wanted}.npy").file_size < dtype.itemsize * _count(shape):
                 raise ValueError(f"{wanted} says that it has shape {list(shape)}, but holds less")

@@ -510,11 +510,19 @@ def _wire_faults(
             faults.append(
                 Fault(
                     f"{path} takes shape {_said(wanted, batch)}, but {label} has shape "
-                    f"{_said(shape, batch)}; wires never reshape",
+                    f"{_said(shape, batch)}; wires never reshape{_other_side(part, inlet, shape, batch)}",
                     place,
                 )
             )
     return faults
+
+
+def _other_side(part: Component, inlet: str, shape: tuple[int, ...], batch: int) -> str:
+    for one, other in (("pre", "post"), ("post", "pre")):
+        what = part.compartments.get(inlet.replace(one, other, 1)) if inlet.startswith(one) else None
+        if what is not None and full_shape(part, what, batch) == shape:
+            return "; are pre and post swapped?"
+    return ""
 
 
 def _wire_place(spec: Spec, path: str) -> tuple:

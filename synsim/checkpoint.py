@@ -28,6 +28,7 @@ DRIFT = {
     "cpu_features": "what the CPU can do",
     "prng": "the random number generator of jax",
     "xla_flags": "XLA_FLAGS",
+    "plugins": "the code of plugins",
 }
 """What may change a last digit, or every number, without a word in the config: entry of a fingerprint, in words."""
 

@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. The only place that prints or exits.
+"""The command line: parse, call, print. Only this and `terminal` print or exit.
 
 JAX, h5py and the models are imported inside the commands, so that `--help` and `--version` are immediate.
 """
@@ -8,19 +8,19 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import signal
 import sys
-import threading
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.main import get_command
+
+from synsim import completion
+from synsim.arguments import read_text_plainly
+from synsim.terminal import Teller, catch_signals, errors, say, tell, time_to_stop
 
 if TYPE_CHECKING:
-    from synsim.loop import Outcome, Progress
     from synsim.plan import RunPlan
     from synsim.spec import Spec
 
@@ -33,30 +33,45 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-ConfigArgument = Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or - for standard input.")]
+ConfigArgument = Annotated[
+    str,
+    typer.Argument(metavar="CONFIG", help="A YAML file, or - for standard input.", autocompletion=completion.configs),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="PATH=VALUE",
         help="Override a value of the config, as z.tau_m=20 or run.steps=500; repeatable.",
+        autocompletion=completion.overrides,
     ),
 ]
-DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, gpu, tpu, or one of several as cuda:1.")]
-PrecisionOption = Annotated[str | None, typer.Option(help="float32 or float64.")]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(help="auto, cpu, gpu, tpu, or one of several as cuda:1.", autocompletion=completion.devices),
+]
+PrecisionOption = Annotated[str | None, typer.Option(help="float32 or float64.", autocompletion=completion.precisions)]
 SeedOption = Annotated[int | None, typer.Option(help="Seed of everything random.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 SandboxOption = Annotated[
     bool, typer.Option("--sandbox", help="Read .h5 files in a process of their own, which they may crash.")
 ]
+PluginsOption = Annotated[
+    bool,
+    typer.Option("--allow-plugins", help="Import the modules that the config names under plugins: runs their code."),
+]
+PluginOption = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", metavar="MODULE", help="Import a module, which runs it, and take in its types too."),
+]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-
-_stopping: list[int] = []  # signals that arrived
 
 
 def main() -> None:
     """The entry point of the command `synsim`."""
-    app()
+    command = get_command(app)
+    read_text_plainly(command)
+    command(prog_name="synsim")
 
 
 def _version(asked: bool) -> None:
@@ -97,6 +112,7 @@ def run(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and stop.")] = False,
+    allow_plugins: PluginsOption = False,
     sandbox: SandboxOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -106,33 +122,34 @@ def run(
     """
     from synsim.sandbox import sandboxed
 
-    _catch_signals()
-    with _errors(debug) as context, sandboxed(sandbox):
-        from synsim import api
-
+    catch_signals()
+    with errors(debug) as context, sandboxed(sandbox):
         folder = os.path.isdir(config)
         if folder:
             spec: Any = config
             given = {"--set": overrides, "--device": device, "--precision": precision, "--seed": seed, "--name": name}
             _refuse_settings(config, {**given, "--out": out})
         else:
-            spec = context["spec"] = _load(config, overrides, device, precision, seed, name)
+            spec = context["spec"] = _load(config, overrides, device, precision, seed, name, allow_plugins)
+        from synsim import api  # after what is wrong with the config
+
         if dry_run:
-            spec = api.left_spec(Path(config)) if folder else spec
+            spec = api.left_spec(Path(config), allow_plugins) if folder else spec
             _warn(spec)
             _print_plan(api.check(spec))
             return
-        teller = _Teller(quiet)
+        teller = Teller(quiet)
         if not quiet and not folder:
             _warn(spec)
         try:
             with api.run(
                 spec,
+                **({"allow_plugins": allow_plugins} if folder else {}),
                 out=out,
                 overwrite=overwrite,
                 resume=resume,
                 accept_drift=accept_drift,
-                stop=_time_to_stop,
+                stop=time_to_stop,
                 started=teller.started,
                 note=teller.note,
                 progress=teller.progress,
@@ -151,6 +168,8 @@ def _load(
     precision: str | None = None,
     seed: int | None = None,
     name: str | None = None,
+    allow_plugins: bool = False,
+    fallback: str | None = None,
 ) -> Spec:
     from synsim.preflight import refuse_small_address_space
 
@@ -168,12 +187,13 @@ def _load(
         config,
         overrides=overrides or [],
         options={option: (path, value) for option, (path, value) in given.items() if value is not None},
+        allow_plugins=allow_plugins,
+        name=fallback,
     )
 
 
 def _warn(spec: Spec) -> None:
-    for line in spec.render(spec.warnings, "warning"):
-        print(line, file=sys.stderr)
+    say(spec.render(spec.warnings, "warning"))
 
 
 def _refuse_settings(folder: str, given: Mapping[str, Any]) -> None:
@@ -184,148 +204,27 @@ def _refuse_settings(folder: str, given: Mapping[str, Any]) -> None:
         raise ConfigError(f"{folder} says itself what is run and where: leave {' and '.join(written)} away")
 
 
-END_MARGIN = 60.0  # seconds before the end of a Slurm job at which its run stops
-
-
-def _time_to_stop() -> bool:
-    """Whether a signal has come, or the end of the Slurm job is near."""
-    if not _stopping:
-        end = os.environ.get("SLURM_JOB_END_TIME", "")
-        if end.isdigit() and time.time() > int(end) - END_MARGIN:
-            _tell("the job's time is nearly over: stopping after this chunk")
-            _stopping.append(0)
-    return bool(_stopping)
-
-
-def _catch_signals() -> None:
-    """TERM, INT, HUP, USR1 and USR2 ask the run to end at the next chunk's border; a second INT ends it at once.
-
-    A thread waits for them: a handler in Python runs only when the main thread comes back from what it is in, and
-    compiling may take minutes.
-    """
-    reads, writes = os.pipe()
-    os.set_blocking(writes, False)
-    signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
-            signal.signal(number, lambda *_: None)
-    threading.Thread(target=_note_signals, args=(reads,), daemon=True).start()
-    # a job script may block them until here, so that none comes while Python starts
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2))
-
-
-def _note_signals(reads: int) -> None:
-    while True:
-        for number in os.read(reads, 64):
-            if number == signal.SIGINT and number in _stopping:
-                show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
-                _tell(f"{show_cursor}SIGINT once more: ended at once; what was saved is safe, --resume goes on with it")
-                os._exit(75)
-            if not _stopping:
-                _tell(f"{signal.Signals(number).name}: stopping after this chunk")
-            _stopping.append(number)
-
-
-def _tell(words: str) -> None:
-    """A line on standard error. No run ends because the terminal was closed, or the reader of a pipe is gone."""
-    try:
-        print(words, file=sys.stderr, flush=True)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-
-
-class _Teller:
-    """Says how a run is going: a bar where standard error is a terminal, plain lines elsewhere."""
-
-    def __init__(self, quiet: bool):
-        self.quiet = quiet
-        self.bar: Any = None
-        self.task: Any = None
-        self.said = time.monotonic()
-        self.lines: list[str] = []
-
-    def note(self, words: str) -> None:
-        if not self.quiet:
-            _tell(words)
-
-    def started(self, it: RunPlan, directory: Path, step: int) -> None:
-        if self.quiet:
-            return
-        units = sum(1 for _ in it.spec.components)
-        _tell(f"{it.spec.name}: {units} components, {it.trials:,} trials, {it.steps:,} steps, into {directory}")
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-            self.bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TextColumn("{task.percentage:>3.0f}%"),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[said]}"),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self.task = self.bar.add_task("compiling", total=it.steps, completed=step, said="")
-            self.bar.start()
-
-    def progress(self, now: Progress) -> None:
-        if self.quiet:
-            return
-        scalars = "  ".join(f"{name} {value:.4g}" for name, value in list(now.scalars.items())[:3])
-        said = f"{now.rate:,.0f} steps/s  {_biological(now.time)}  {scalars}".rstrip()
-        if self.bar is not None:
-            self.bar.update(self.task, completed=now.step, description=now.phase, said=said)
-        elif time.monotonic() - self.said >= 5.0:
-            self.said = time.monotonic()
-            left = _duration((now.steps - now.step) / max(1e-9, now.rate))
-            _tell(f"{now.phase}: step {now.step:,} of {now.steps:,} ({now.step / now.steps:.0%})  {said}  {left} left")
-
-    def finished(self, outcome: Outcome) -> None:
-        self.close()
-        if self.quiet:
-            return
-        for phase, readouts in outcome.readouts.items():
-            for path, value in readouts.items():
-                shown = f"{float(value):.6g}" if value.size == 1 else " ".join(f"{v:.4g}" for v in value.ravel()[:10])
-                self.lines.append(f"{phase + ': ' if len(outcome.readouts) > 1 else ''}{path} = {shown}")
-        self.lines.append(f"took {_duration(outcome.seconds)}, of which compiling {_duration(outcome.compile_seconds)}")
-
-    def left(self, path: Path) -> None:
-        if not self.quiet:
-            for line in self.lines:
-                _tell(line)
-            print(path, flush=True)
-
-    def close(self) -> None:
-        if self.bar is not None:
-            with suppress(OSError):
-                self.bar.stop()
-            self.bar = None
-
-
-def _biological(ms: float) -> str:
-    return f"{ms:.4g} ms" if ms < 1e3 else f"{ms / 1e3:,.4g} s"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, seconds = divmod(int(round(seconds)), 60)
-    return f"{minutes} min {seconds:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
 # ---------------------------------------------------------------------------------------------------------- check
 
 
 @app.command(epilog="Example: synsim check configs/lif_fi.yaml")
 def check(
-    configs: Annotated[list[str], typer.Argument(metavar="CONFIG...", help="YAML files, or - for standard input.")],
+    configs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CONFIG...", help="YAML files, or - for standard input.", autocompletion=completion.configs
+        ),
+    ],
     overrides: SetOption = None,
     resolved: Annotated[
         bool, typer.Option("--resolved", help="Print the config with every default filled in.")
     ] = False,
+    diff: Annotated[
+        bool,
+        typer.Option("--diff", help="Show what differs between two configs, defaults filled in. Exit code 1 if any."),
+    ] = False,
     as_json: JsonOption = False,
+    allow_plugins: PluginsOption = False,
     sandbox: SandboxOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -336,22 +235,24 @@ def check(
     from synsim.faults import ConfigError, render
     from synsim.sandbox import sandboxed
 
+    if diff:
+        _diff(configs, overrides, resolved, as_json, allow_plugins, debug)
     worst, documents = 0, []
-    with _errors(debug), sandboxed(sandbox):
+    with errors(debug), sandboxed(sandbox):
         for config in configs:
             spec = None
             try:
-                spec = _load(config, overrides)
-                from synsim import api
+                spec = _load(config, overrides, allow_plugins=allow_plugins)
+                from synsim.loop import planned
 
-                it = api.check(spec)
+                it = planned(spec)
             except ConfigError as error:
                 if debug:
                     raise
                 lines = spec.render(error) if spec is not None else render(error.faults)
                 worst = max(worst, error.exit_code)
                 documents.append({"config": config, "ok": False, "errors": lines})
-                _say(lines)
+                say(lines)
                 continue
             _warn(spec)
             if as_json:
@@ -376,6 +277,40 @@ def check(
     raise typer.Exit(worst)
 
 
+def _diff(
+    configs: list[str],
+    overrides: list[str] | None,
+    resolved: bool,
+    as_json: bool,
+    allow_plugins: bool,
+    debug: bool,
+) -> None:
+    with errors(debug):
+        from synsim import comparing
+        from synsim.faults import ConfigError
+
+        if len(configs) != 2:
+            raise ConfigError(f"--diff compares two configs, and here {'is one' if len(configs) == 1 else 'are more'}")
+        if resolved:
+            raise ConfigError("--resolved shows one config and --diff compares two: give one of them")
+        faults, specs = [], []
+        for config in configs:
+            try:  # a name that neither of them says is the same for both
+                specs.append(_load(config, overrides, allow_plugins=allow_plugins, fallback="config"))
+            except ConfigError as error:
+                faults.append(error)
+        if faults:
+            raise ConfigError(list(dict.fromkeys(fault for error in faults for fault in error.faults)))
+        one, other = configs
+        found = comparing.differences(*specs)
+        if as_json:
+            print(json.dumps(comparing.document(one, other, found), indent=1))
+        else:
+            for line in comparing.lines(one, other, found):
+                print(line)
+        raise typer.Exit(1 if found else 0)
+
+
 def _plan_document(it: RunPlan) -> dict[str, Any]:
     from synsim.pages import plan_document
 
@@ -394,32 +329,126 @@ def _print_plan(it: RunPlan) -> None:
 
 @app.command(epilog="Example: synsim components LIFCell")
 def components(
-    type_name: Annotated[str | None, typer.Argument(metavar="[TYPE]", help="One type in full.")] = None,
+    type_name: Annotated[
+        str | None, typer.Argument(metavar="[TYPE]", help="One type in full.", autocompletion=completion.types)
+    ] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(metavar="WORDS", help="Types whose name, text, settings or compartments hold all these words."),
+    ] = None,
     as_json: JsonOption = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="The reference page of all types, or of one.")] = False,
+    plugins: PluginOption = None,
     debug: DebugOption = False,
 ) -> None:
     """List component types, or show one in full.
 
     One type: its equation, settings with units and bounds, compartments, methods and source.
     """
-    with _errors(debug):
-        from synsim import catalogue, describe
+    with errors(debug):
+        from synsim import catalogue, describe, reference
         from synsim.faults import ConfigError, suggest
-        from synsim.pages import card_lines, card_markdown, catalogue_lines
 
+        _admit(plugins)
         types = catalogue.types()
         if type_name is not None and type_name not in types:
             raise ConfigError(
                 f"there is no component type {type_name!r}.{suggest(type_name, types)} `synsim components` lists all."
             )
         cards = [describe.card(name) for name in ([type_name] if type_name else types)]
-        if as_json:
+        if search is not None:
+            found = reference.search(cards, search)
+            if as_json:
+                print(json.dumps([{**card, "found": hits} for card, hits in found], indent=1))
+            elif found:
+                print("\n".join(reference.search_lines(found)))
+            else:
+                say([f"no component type speaks of {search!r}; `synsim components` lists all"])
+        elif as_json:
             print(json.dumps(cards[0] if type_name else cards, indent=1))
+        elif markdown and type_name:
+            print("\n".join(reference.card_markdown(cards[0])))
         elif markdown:
-            print("\n".join(line for card in cards for line in card_markdown(card)))
+            print("\n".join(reference.page()))
         else:
-            print("\n".join(card_lines(cards[0]) if type_name else catalogue_lines(cards)))
+            lines = reference.card_lines(cards[0]) if type_name else reference.catalogue_lines(cards)
+            print("\n".join(lines))
+
+
+def _admit(plugins: list[str] | None) -> None:
+    """Import the plugins that the command line names; say what is wrong with those of installed packages."""
+    from synsim import catalogue
+    from synsim.faults import ConfigError
+    from synsim.plugins import BadPlugin
+
+    for name in plugins or ():
+        try:
+            catalogue.admit(name, Path.cwd())
+        except BadPlugin as bad:
+            raise ConfigError(f"the plugin {bad}") from None
+    say(f"warning: {bad}" for bad in catalogue.broken())
+
+
+# ------------------------------------------------------------------------------------------------- schema and init
+
+
+@app.command(epilog="Example: synsim schema")
+def schema(plugins: PluginOption = None, debug: DebugOption = False) -> None:
+    """Print the JSON Schema of a config: synsim schema > synsim.schema.json.
+
+    Editors with a YAML language server complete, explain and underline by it where a config begins with the line
+    # yaml-language-server: $schema=./synsim.schema.json
+    """
+    with errors(debug):
+        from synsim.schema import schema as written
+
+        _admit(plugins)
+        print(json.dumps(written(), indent=1))
+
+
+@app.command(epilog="Example: synsim init lif.yaml --from lif_fi")
+def init(
+    path: Annotated[
+        str, typer.Argument(metavar="[PATH]", help="The config to be written: config.yaml, or - for standard output.")
+    ] = "",
+    example: Annotated[
+        str | None,
+        typer.Option("--from", metavar="NAME", help="A shipped example.", autocompletion=completion.examples),
+    ] = None,
+    show: Annotated[bool, typer.Option("--list", help="List the shipped examples.")] = False,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write a commented starter config, or a shipped example, with its schema for editors beside it.
+
+    Nothing is overwritten.
+    """
+    with errors(debug):
+        from synsim import starting
+        from synsim.faults import ConfigError
+
+        if show:
+            known = starting.examples().values()
+            if as_json:
+                print(json.dumps([{"name": each.name, "title": each.title} for each in known], indent=1))
+            else:
+                width = max(len(each.name) for each in known)
+                print("\n".join(f"{each.name.ljust(width)}  {each.title}" for each in known))
+            return
+        if as_json:
+            raise ConfigError("--json goes with --list")
+        source = starting.chosen(example) if example is not None else None
+        if path == "-":
+            print(starting.text(source, Path("config.yaml")), end="")
+            return
+        target = starting.place(path or "./", source)
+        written = starting.write(target, source)
+        for name in written.missing:
+            tell(f"{target} reads {name}, which is not shipped: put it beside the config")
+        if written.old_schema:
+            tell(f"{starting.SCHEMA} is of another version and stays; to renew it: synsim schema > {starting.SCHEMA}")
+        print(target)
+        tell(f"to run it: synsim run {shlex.quote(str(target))}")
 
 
 # -------------------------------------------------------------------------------------------------------- inspect
@@ -436,7 +465,7 @@ def inspect(
 
     Its tree with shapes, units, sizes, last values and sparklines; of an unfinished run from its finished segments.
     """
-    with _errors(debug):
+    with errors(debug):
         from synsim.report import lines, printable, summary
 
         if sandbox:
@@ -463,7 +492,7 @@ def status(
     debug: DebugOption = False,
 ) -> None:
     """Show how a run stands: its state, how much of it is safe, and how to go on. Exit code 3 unless it is complete."""
-    with _errors(debug):
+    with errors(debug):
         from synsim import api
         from synsim.report import printable
 
@@ -490,7 +519,7 @@ def verify(
     debug: DebugOption = False,
 ) -> None:
     """Hold every file of a run against its digest: what is damaged, and what is still good. Exit code 74 if any is."""
-    with _errors(debug):
+    with errors(debug):
         from synsim import api
         from synsim.verification import document
 
@@ -508,14 +537,17 @@ def verify(
 @app.command(epilog="Example: synsim merge runs/lif-fi")
 def merge(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run whose steps are all done.")],
+    allow_plugins: PluginsOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Make the one file of a run that was stopped while it was written. Computes no step."""
-    _catch_signals()
-    with _errors(debug):
+    catch_signals()
+    with errors(debug):
         from synsim import api
 
-        with api.run(folder, resume=True, only_merge=True, stop=_time_to_stop, note=_tell) as left:
+        with api.run(
+            folder, resume=True, only_merge=True, stop=time_to_stop, note=tell, allow_plugins=allow_plugins
+        ) as left:
             print(left.file)
 
 
@@ -524,63 +556,14 @@ def merge(
 
 @app.command(epilog="Example: synsim version --json")
 def version(as_json: JsonOption = False, debug: DebugOption = False) -> None:
-    """Show versions and devices."""
-    with _errors(debug):
+    """Show versions; with --json the devices of this machine too."""
+    with errors(debug):
+        from synsim.versions import versions
+
+        if not as_json:
+            print("\n".join(f"{name} {value}" for name, value in versions().items()))
+            return
         import jax
 
-        from synsim import api
-
-        about = api.versions()
         devices = [f"{device.platform}:{device.id} {device.device_kind}" for device in jax.devices()]
-        if as_json:
-            print(json.dumps({**about, "devices": devices}, indent=1))
-        else:
-            print("\n".join([*(f"{name} {value}" for name, value in about.items()), f"devices {', '.join(devices)}"]))
-
-
-# --------------------------------------------------------------------------------------------------------- errors
-
-
-@contextmanager
-def _errors(debug: bool) -> Iterator[dict[str, Any]]:
-    """Turns what goes wrong into one line (one a fault) and the exit code that fits; `--debug` shows it whole."""
-    from synsim.faults import ConfigError, SynsimError, render
-
-    context: dict[str, Any] = {}
-    try:
-        yield context
-    except ConfigError as error:
-        if debug:
-            raise
-        spec = context.get("spec")
-        _say(spec.render(error) if spec is not None else render(error.faults))
-        raise typer.Exit(error.exit_code) from None
-    except SynsimError as error:
-        if debug:
-            raise
-        _say([f"synsim: {error}"])
-        raise typer.Exit(error.exit_code) from None
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(0) from None
-    except (typer.Exit, KeyboardInterrupt):
-        raise
-    except Exception as error:
-        if debug:
-            raise
-        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
-            _say(["synsim: the memory ran out before anything was computed; use fewer units, or read less data"])
-            raise typer.Exit(66) from None
-        _say(
-            [
-                f"synsim: this is a bug: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''} "
-                "(run again with --debug for the traceback)"
-            ]
-        )
-        raise typer.Exit(70) from None
-
-
-def _say(lines: Iterable[str]) -> None:
-    sys.stdout.flush()
-    for line in lines:
-        _tell(line)
+        print(json.dumps({**versions(), "devices": devices}, indent=1))

@@ -22,12 +22,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 Size = int | tuple[int, ...]
 """A number of units, or the shape they are laid out in."""
@@ -50,6 +51,7 @@ class Compartment:
     required: bool = False
     default: float | str = 0.0  # a number, or the name of a setting
     integer: bool = False
+    usual: tuple[float, float] | None = None  # what an inlet is meant for
 
 
 def inlet(
@@ -61,13 +63,18 @@ def inlet(
     size: str = "unit",
     batch: bool = True,
     integer: bool = False,
+    usual: tuple[float, float] | None = None,
 ) -> Any:
     """An input that a wire feeds; unwired it reads `default`. Read-only and not part of the state.
+
+    Data beyond `usual` are warned of.
 
     A default that names a setting reads that setting, and the inlet may have its name: a learning rate that a wire
     may take over is one.
     """
-    return Compartment("inlet", doc, unit, size, batch, default=default, required=required, integer=integer)
+    return Compartment(
+        "inlet", doc, unit, size, batch, default=default, required=required, integer=integer, usual=usual
+    )
 
 
 def state(
@@ -212,6 +219,26 @@ class View:
         return name in self._values
 
 
+_undeclared: list[type] = []  # to JAX: declarations that it does not know as pytrees yet
+
+
+def _make_pytrees() -> None:
+    """Declares to JAX what has been declared so far. Importing it waits for the first component that is made, so
+    that types can be described and settings checked without it."""
+    if not _undeclared:
+        return
+    import jax
+
+    while _undeclared:
+        cls = _undeclared.pop()
+        fields = dataclasses.fields(cls)
+        jax.tree_util.register_dataclass(
+            cls,
+            data_fields=[field.name for field in fields if field.metadata["role"] != "static"],
+            meta_fields=[field.name for field in fields if field.metadata["role"] == "static"],
+        )
+
+
 @typing.dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(param, static, part))
 class Declaration:
     """Base of everything declared by fields: components, the parts of a synapse, initialisers.
@@ -253,13 +280,14 @@ class Declaration:
                 raise TypeError(f"{cls.__name__}.{field.name} must be declared by param, static or part")
             if field.name in compartments:
                 raise TypeError(f"{cls.__name__}.{field.name} is both a setting and a compartment")
-        import jax  # here, so that settings can be declared and checked without it
+        _undeclared.append(cls)
+        if "jax" in sys.modules:
+            _make_pytrees()
 
-        jax.tree_util.register_dataclass(
-            cls,
-            data_fields=[f.name for f in fields if f.metadata["role"] != "static"],
-            meta_fields=[f.name for f in fields if f.metadata["role"] == "static"],
-        )
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        if _undeclared and "jax" in sys.modules:  # else it is the default of a setting, and its owner will see to it
+            _make_pytrees()
+        return super().__new__(cls)
 
     @classmethod
     def annotations(cls) -> dict[str, Any]:
@@ -275,6 +303,15 @@ class Component(Declaration, abstract=True):
     """A node of the graph. Methods take `(x, now)` and return a dict of what changed."""
 
     family: ClassVar[str] = "other"
+
+    def doubts(self, dt: float) -> list[tuple[str, str]]:
+        """Settings that are legal and surely not meant at this step: (setting, words that follow its name)."""
+        del dt
+        return []
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        _make_pytrees()
+        return super().__new__(cls)
 
     def sizes(self) -> dict[str, tuple[int, ...]]:
         """The named sizes that compartments refer to, without the batch axis."""

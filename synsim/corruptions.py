@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from synsim.component import Declaration, static
+from synsim.later import np
 
 
 class Corruption(Declaration, abstract=True):

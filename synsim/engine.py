@@ -8,7 +8,7 @@ constants) or pass some of its leaves (a sweep: one program for all points).
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -193,18 +193,36 @@ def run_calls(
 # ------------------------------------------------------------------------------------------------------ checking
 
 
-def check(graph: Graph) -> None:
-    """Traces every scheduled call without compiling and raises ConfigError for each that breaks a shape or dtype."""
+def check(graph: Graph, known: set[Any] | None = None) -> None:
+    """Traces every scheduled call without compiling and raises ConfigError for each that breaks a shape or dtype.
+
+    `known` are calls that have been traced in another phase with the same wires, and are not traced again.
+    """
     faults: dict[tuple[str, str], Fault] = {}
-    state = jax.eval_shape(lambda: initial_state(graph))
+    known = set() if known is None else known
+    calls = [
+        call
+        for call in dict.fromkeys((*graph.order.start, *graph.order.step, *graph.order.end))
+        if not (call.method == "reset" and not hasattr(graph.parts[call.component], "reset"))
+        and _traced(graph, call) not in known
+    ]
+    if not calls:
+        return
+    if known:  # the start of the first phase is that of the run; later ones only carry other outlets
+        state: State = {name: {} for name in graph.names}
+        for name, compartment, _ in graph.carried():
+            state[name][compartment] = jax.ShapeDtypeStruct(graph.shape(name, compartment), graph.dtype)
+    else:
+        state = jax.eval_shape(lambda: initial_state(graph))
+    known.update(_traced(graph, call) for call in calls)
     data = {
         name: jax.ShapeDtypeStruct((graph.batch, *source.shape), "int32" if source.integer else graph.dtype)
         for name, source in graph.sources
     }
     step = jax.ShapeDtypeStruct((), "int32")
-    for call in dict.fromkeys((*graph.order.start, *graph.order.step, *graph.order.end)):
+    for call in calls:
         part = graph.parts[call.component]
-        if (call.component, call.method) in faults or (call.method == "reset" and not hasattr(part, "reset")):
+        if (call.component, call.method) in faults:
             continue
 
         def changed(
@@ -241,6 +259,22 @@ def check(graph: Graph) -> None:
                 )
     if faults:
         raise ConfigError(faults.values())
+
+
+def _traced(graph: Graph, call: Call) -> tuple[Any, ...]:
+    """What the shapes that a call makes depend on: its phases differ in wires and data, not in sizes."""
+    wires = tuple(sorted(graph.fed(call.component).items()))
+    entries = {name for _, wire in wires for name in _entries(wire)}
+    return call.component, call.method, wires, tuple(each for each in graph.sources if each[0] in entries)
+
+
+def _entries(wire: tuple[Any, ...]) -> Iterator[str]:
+    """The data entries that a wire reads."""
+    if wire[0] == "data":
+        yield wire[1]
+    for inner in wire[1:]:
+        if isinstance(inner, tuple):
+            yield from _entries(inner)
 
 
 # ---------------------------------------------------------------------------------------------------------- scans
@@ -301,13 +335,21 @@ def _keys(graph: Graph, calls: Iterable[Call]) -> dict[Call, jax.Array]:
     return {call: call_key(graph, call) for call in calls}
 
 
+class Frames(NamedTuple):
+    """Some frames of an entry with a time axis, of which the first is that of step `first` of the trial."""
+
+    values: Any
+    first: Any
+
+
 def _frame(graph: Graph, data: Mapping[str, Any], step: Any) -> dict[str, Any]:
     """The data of one step: entries with a time axis are played frame by frame, the others are held."""
     frames = {}
     for name, source in graph.sources:
         value = data[name]
         if "step" in source.axes:  # (step, row, …) or, without rows, (step, …)
-            value = lax.dynamic_index_in_dim(value, step, keepdims=False)
+            value, at = (value.values, step - value.first) if isinstance(value, Frames) else (value, step)
+            value = lax.dynamic_index_in_dim(value, at, keepdims=False)
             value = jnp.broadcast_to(value, (graph.batch, *source.shape))
         frames[name] = value
     return frames

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from synsim import sandbox
-from synsim.faults import suggest
+from synsim import compression, sandbox
+from synsim.faults import listing, suggest
 from synsim.segments import open_to_read
 
 
@@ -33,6 +33,28 @@ def read_array(path: str | Path, key: str, budget: int) -> np.ndarray:
         return _apart("array", path, key, budget)["values"]
     with _opened(path) as file:
         return _numbers(file, key, budget)
+
+
+def shape_of_part(path: str | Path, key: str) -> tuple[tuple[int, ...], np.dtype] | None:
+    """Shape and type of a dataset that `read_part` can read; None where the file is to be read in another process, or
+    holds less than it says."""
+    if sandbox.wanted():
+        return None
+    with _opened(path) as file:
+        dataset = _checked(file, key)
+        created = dataset.id.get_create_plist()
+        most = compression.most(created.get_filter(n)[0] for n in range(created.get_nfilters()))
+        size = math.prod(dataset.shape) * dataset.dtype.itemsize
+        return (tuple(dataset.shape), dataset.dtype) if dataset.id.get_storage_size() * most >= size else None
+
+
+def read_part(path: str | Path, key: str, part: tuple[Any, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """A part of a dataset that is held to what `read_array` asks of one, and has that shape still."""
+    with _opened(path) as file:
+        dataset = _checked(file, key)
+        if tuple(dataset.shape) != shape:
+            raise ValueError(f"{key} had shape {shape} and has {dataset.shape}")
+        return dataset[part]
 
 
 class SpikeTrains(NamedTuple):
@@ -114,6 +136,17 @@ def _opened(path: str | Path) -> Iterator[h5py.File]:
 
 
 def _numbers(file: h5py.File, key: str, budget: int) -> np.ndarray:
+    dataset = _checked(file, key)
+    size = math.prod(dataset.shape) * dataset.dtype.itemsize
+    if size > budget:
+        raise ValueError(
+            f"{key} has shape {dataset.shape}, {size / 1e6:.0f} MB, and {budget / 1e6:.0f} MB are to be had"
+        )
+    return dataset[...]
+
+
+def _checked(file: h5py.File, key: str) -> h5py.Dataset:
+    """A dataset of plain numbers, all of them in this file and compressed in no way that is not known."""
     dataset = _resolve(file, key)
     dtype, count = dataset.dtype, math.prod(dataset.shape or ())
     if dataset.shape is None or dtype.kind not in "biuf" or dtype.names or dtype.hasobject:
@@ -122,17 +155,14 @@ def _numbers(file: h5py.File, key: str, budget: int) -> np.ndarray:
         raise ValueError(f"{key} is stored in other files; copy its values into one")
     created = dataset.id.get_create_plist()
     filters = [created.get_filter(n)[0] for n in range(created.get_nfilters())]
-    known = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
+    known = {h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, *compression.FILTERS.values()}
     if not known.issuperset(filters):
-        raise ValueError(f"{key} is compressed by something other than gzip")
-    size = count * dtype.itemsize
-    if size > budget:
-        raise ValueError(
-            f"{key} has shape {dataset.shape}, {size / 1e6:.0f} MB, and {budget / 1e6:.0f} MB are to be had"
-        )
-    if h5py.h5z.FILTER_DEFLATE not in filters and dataset.id.get_storage_size() < size:
+        raise ValueError(f"{key} is compressed by something other than {listing(compression.FILTERS)}")
+    if fault := compression.missing(compression.names_of(filters)):
+        raise ValueError(f"{key} is compressed: {fault}")
+    if not compression.names_of(filters) and dataset.id.get_storage_size() < count * dtype.itemsize:
         raise ValueError(f"{key} says that it has shape {dataset.shape}, but holds fewer values")
-    return dataset[...]
+    return dataset
 
 
 def _resolve(file: h5py.File, key: str, hops: int = 0) -> h5py.Dataset:

@@ -13,11 +13,8 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar, Literal
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
 from synsim.component import Declaration, param, static
+from synsim.later import jax, jnp, np
 
 Shape = tuple[int, ...]
 

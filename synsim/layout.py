@@ -34,7 +34,8 @@ class RecordLayout:
 
     form "events" stores spikes (then `shape` counts the units); "report" asks for SONATA's report, which a record gets
     if it is float32, one axis `unit` with ascending ids, batch 1 and evenly spaced; any other is stored as "record".
-    `interval` is the time between rows in ms, None where rows are not evenly spaced. `attrs` go onto the group.
+    `interval` is the time between rows in ms, None where rows are not evenly spaced. `attrs` go onto the group;
+    `compression` names the filter of all that has a row for each of its rows.
     """
 
     component: str
@@ -48,6 +49,7 @@ class RecordLayout:
     interval: float | None = None
     batch: int = 1
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    compression: str | None = None
 
     def __post_init__(self) -> None:
         for name in (self.component, self.compartment):
@@ -109,7 +111,8 @@ class Layout:
     """Everything about a run's file that its settings decide.
 
     `name` names the file; `attrs` go onto the root; `config_text` is the config verbatim, `config_resolved` JSON with
-    every default filled in; `phases` are the names that the trial table's phase numbers stand for.
+    every default filled in; `phases` are the names that the trial table's phase numbers stand for. `origin` says what
+    the config was read from: attributes of /provenance, which are there from the start.
     """
 
     name: str
@@ -121,6 +124,7 @@ class Layout:
     batch: int = 1
     labels: tuple[LabelLayout, ...] = ()
     phases: tuple[str, ...] = ()
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [record.name for record in self.records]
@@ -129,6 +133,11 @@ class Layout:
         for label in self.labels:
             if label.name in TRIAL_COLUMNS or not NAME.fullmatch(label.name):
                 raise ValueError(f"{label.name!r} cannot name a column of the trial table")
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """How the rows of records are compressed, by the path of their group; those that are not are left out."""
+        return {group_of(self, record): record.compression for record in self.records if record.compression}
 
     @property
     def config_sha256(self) -> str:
@@ -196,6 +205,7 @@ class Column:
     values: Any = None
     scale: bool = False
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    compression: str | None = None
 
     @property
     def nbytes(self) -> int:
@@ -246,9 +256,10 @@ def plan(
         "dt": float(layout.dt),
         "batch": layout.batch,
         "steps": steps,
+        **({"compression": sorted(set(layout.filters.values()))} if layout.filters else {}),
         **layout.attrs,
     }
-    it.groups["/provenance"] = dict(provenance or {})
+    it.groups["/provenance"] = {**layout.origin, **(provenance or {})}
     for key, text, doc in (
         ("yaml", layout.config_text, "the config as it was written"),
         ("resolved", layout.config_resolved, "the config with every default, as JSON"),
@@ -262,6 +273,10 @@ def plan(
             _events(it, layout, record, count)
         else:
             _trace(it, record, count, (begins or {}).get(record.name, 0.0))
+    for group, name in layout.filters.items():
+        for path, column in it.columns.items():
+            if path.rpartition("/")[0] == group and (column.values is None or isinstance(column.values, range)):
+                it.columns[path] = replace(column, compression=name)
     for root, states in (("/initial", initial), ("/final", final)):
         it.groups[root] = {}
         for component, arrays in (states or {}).items():

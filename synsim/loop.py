@@ -27,7 +27,7 @@ from synsim.engine import NEVER, Carry
 from synsim.faults import ConfigError, Fault, RunError, Stopped, listing
 from synsim.graph import Graph
 from synsim.layout import Events, Trace, Trials
-from synsim.plan import PhasePlan, RunPlan
+from synsim.plan import PhasePlan, RunPlan, plan
 from synsim.records import Take
 from synsim.spec import Spec
 
@@ -89,6 +89,12 @@ def computing(spec: Spec) -> Iterator[Any]:
         yield device
 
 
+def planned(spec: Spec) -> RunPlan:
+    """What a run of this config would do, known without compiling. Raises ConfigError with every fault."""
+    with computing(spec):
+        return plan(spec)
+
+
 _had_devices: list[bool] = []  # whether JAX has made its threads in this process
 
 
@@ -143,10 +149,13 @@ def fingerprint(it: RunPlan, device: Any) -> dict[str, str]:
     entries = [entry for phase in it.phases for entry in (*phase.entries.values(), *phase.labels.values())]
     for array in (
         *(leaf for phase in it.phases for leaf in jax.tree.leaves(phase.graph)),
-        *(e.values for e in entries),
+        *(e.values for e in entries if isinstance(e.values, np.ndarray)),
     ):
         numbers.update(str((np.shape(array), np.asarray(array).dtype)).encode())
         numbers.update(np.ascontiguousarray(array).tobytes())
+    for entry in entries:
+        if not isinstance(entry.values, np.ndarray):  # a file that is longer than memory
+            numbers.update(entry.values.digest())
     return {
         "synsim": synsim.__version__,
         "jax": jax.__version__,
@@ -157,9 +166,14 @@ def fingerprint(it: RunPlan, device: Any) -> dict[str, str]:
             f"{getattr(jax.config, name)}" for name in ("jax_default_prng_impl", "jax_threefry_partitionable")
         ),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "plugins": _digest_of_plugins(it.layout.origin.get("plugins", "[]")),
         "config": it.layout.config_sha256,
         "numbers": numbers.hexdigest(),
     }
+
+
+def _digest_of_plugins(origin: str) -> str:
+    return "" if origin == "[]" else hashlib.sha256(origin.encode()).hexdigest()[:16]
 
 
 # ------------------------------------------------------------------------------------------------------- programs
@@ -290,6 +304,7 @@ def fitted(phase: PhasePlan, length: int) -> int:
     """A chunk length near `length` that its records allow: a power of two in trials, or in steps of one trial."""
     steps = phase.graph.steps
     per_step = sum(_row_bytes(phase, take) * (1 if take.each_trial else take.slots(steps)) for take in phase.takes)
+    per_step += phase.streamed_bytes()
     length = max(1, min(length, phase.steps, int(CHUNK_BYTES / max(1e-9, per_step / steps))))
     if length >= phase.steps:
         return length
@@ -586,12 +601,12 @@ class _Phase:
         g0 = phase.first_step + piece.trial * steps
         if piece.n:
             return program.trials(carry, phase.chunk_data(piece.trial, piece.n), g0, piece.n)
-        data = _one_trial(phase, piece.trial)
         if piece.k == 0:
-            carry = program.begin(carry, data, g0)
+            carry = program.begin(carry, _one_trial(phase, piece.trial, 0, 1), g0)
+        data = _one_trial(phase, piece.trial, piece.k, piece.length)
         carry, taken = program.steps(carry, data, g0, piece.k, piece.length)
         if piece.k + piece.length == steps:
-            carry, last = program.end(carry, data, g0 + steps - 1)
+            carry, last = program.end(carry, _one_trial(phase, piece.trial, steps - 1, 1), g0 + steps - 1)
             taken = taken | last
         return carry, taken
 
@@ -626,9 +641,17 @@ class _Phase:
         raise Stopped(f"stopped after step {step:,} of {self.it.steps:,}")
 
 
-def _one_trial(phase: PhasePlan, trial: int) -> dict[str, np.ndarray]:
-    data = phase.chunk_data(trial, 1)
-    return {name: value[0] if "row" in phase.graph.source(name).axes else value for name, value in data.items()}
+def _one_trial(phase: PhasePlan, trial: int, k: int, length: int) -> dict[str, Any]:
+    """The data of a trial; of files that are longer than memory, the frames of so many steps."""
+    made: dict[str, Any] = {}
+    for name, value in phase.chunk_data(trial, 1, (k, k + length)).items():
+        if "row" not in phase.graph.source(name).axes:
+            made[name] = value
+        elif isinstance(value, engine.Frames):
+            made[name] = value._replace(values=value.values[0])
+        else:
+            made[name] = value[0]
+    return made
 
 
 def _readouts(phase: PhasePlan, state: engine.State) -> dict[str, np.ndarray]:
@@ -663,7 +686,7 @@ def _report_bad(it: RunPlan, phase: PhasePlan, program: Programs, saving: _Savin
     steps = phase.graph.steps
     carry = carry._replace(bad=np.uint32(NEVER))
     for one in _single_steps(piece, steps):
-        data, g0 = _one_trial(phase, one.trial), phase.first_step + one.trial * steps
+        data, g0 = _one_trial(phase, one.trial, one.k, 1), phase.first_step + one.trial * steps
         before = carry
         if one.k == 0:
             carry = program.begin(carry, data, g0)

@@ -18,6 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from synsim import compression
 from synsim.faults import StoreError
 from synsim.files import Disk, atomic_file, digest_of, seal, write_all, write_sealed
 from synsim.layout import Column, Layout, Plan, States, chunk_shape, group_of, plan
@@ -74,8 +75,9 @@ def merge(
             check()
             yield piece
 
+    packed = {group: segments.held(group) for group in layout.filters}  # raw, and as it stands on the disk
     size, space = it.nbytes, os.fstatvfs(folder)
-    free = space.f_bavail * space.f_frsize
+    free = space.f_bavail * space.f_frsize + sum(raw - stored for raw, stored in packed.values())
     if size > free:
         raise StoreError(f"it needs {size / 1e3:,.0f} kB and {free / 1e3:,.0f} kB are free")
     with atomic_file(folder, target.name) as (fd, temporary):
@@ -113,10 +115,10 @@ def _stream(fd: int, it: Plan, pieces: Callable[[str], Iterator[np.ndarray]], ch
     disk.check()
 
 
-def compacted(segments: Segments, sha256: str) -> bytes:
-    """The bytes of one segment that holds the rows of several that follow each other."""
+def compacted(segments: Segments, sha256: str, filters: Mapping[str, str] | None = None) -> bytes:
+    """The bytes of one segment that holds the rows of several that follow each other; as in `segment_image`."""
     columns = {path: np.concatenate(list(segments.pieces(path))) for path in segments.datasets}
-    return segment_image(segments.first, segments.steps, sha256, columns)
+    return segment_image(segments.first, segments.steps, sha256, columns, filters)
 
 
 def in_memory(fill: Callable[[h5py.File], None]) -> bytes:
@@ -140,7 +142,7 @@ def create(file: h5py.File, it: Plan) -> None:
         if isinstance(column.values, str):
             dataset = file.create_dataset(path, data=column.values, dtype=h5py.string_dtype())
         else:
-            dataset = _dataset(file, path, column.shape, column.dtype)
+            dataset = _dataset(file, path, column)
         dataset.attrs["units"], dataset.attrs["long_name"] = column.unit or "1", column.doc or path.rpartition("/")[2]
         for key, value in column.attrs.items():
             dataset.attrs[key] = value
@@ -154,13 +156,12 @@ def create(file: h5py.File, it: Plan) -> None:
         file[path] = h5py.SoftLink(target)
 
 
-def _dataset(file: h5py.File, path: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:
+def _dataset(file: h5py.File, path: str, column: Column) -> h5py.Dataset:
+    shape, dtype = column.shape, column.dtype
     if not shape or not math.prod(shape):
         return file.create_dataset(path, shape=shape, dtype=dtype)
-    # fletcher32: a damaged byte is an error when it is read, never another number
-    return file.create_dataset(
-        path, shape=shape, dtype=dtype, chunks=chunk_shape(shape, np.dtype(dtype).itemsize), fletcher32=True
-    )
+    chunks = chunk_shape(shape, dtype.itemsize)
+    return file.create_dataset(path, shape=shape, dtype=dtype, chunks=chunks, **compression.options(column.compression))
 
 
 def _blocks(column: Column, pieces: Callable[[], Iterator[np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:

@@ -23,16 +23,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-import jax
-import jax.numpy as jnp
+from synsim.later import jax, jnp
 
 MOMENTUM = 0.9
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 WEIGHT_DECAY = 1e-4
 RMS_DECAY = 0.9
 
-Slots = dict[str, jax.Array]
-Step = Callable[[Any, jax.Array, jax.Array, Slots, Any], tuple[jax.Array, Slots]]
+Slots = dict[str, "jax.Array"]
+Step = Callable[[Any, "jax.Array", "jax.Array", Slots, Any], tuple["jax.Array", Slots]]
 
 
 @dataclass(frozen=True)

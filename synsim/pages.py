@@ -1,17 +1,15 @@
-"""Text for people: what `check` says of a run to come, and what `components` says of a type."""
+"""Text for people: what `check` says of a run to come. What is said of a type stands in `reference`."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from synsim.expressions import written
 from synsim.graph import Call, Graph, unwired
 from synsim.plan import PhasePlan, RunPlan, state_bytes
 from synsim.preflight import readable
-
-# ------------------------------------------------------------------------------------------------------------ a plan
+from synsim.reference import wrapped
 
 
 def plan_document(it: RunPlan) -> dict[str, Any]:
@@ -100,11 +98,11 @@ def plan_lines(it: RunPlan) -> Iterator[str]:
         )
         for when, calls in phase["order"].items():
             words = ["reset all" if when == "start" and _resets_all(calls, about["components"]) else " ".join(calls)]
-            yield from _wrapped(f"  {when:<6}", words[0] or "-")
+            yield from wrapped(f"  {when:<6}", words[0] or "-")
         yield "  wires"
         yield from _table([(inlet, "<-", str(wire)) for inlet, wire in phase["wires"].items()], indent="    ")
         if phase["unwired"]:
-            yield from _wrapped("  unwired (they read their default)  ", " ".join(phase["unwired"]))
+            yield from wrapped("  unwired (they read their default)  ", " ".join(phase["unwired"]))
     if about["records"]:
         yield ""
         yield "records"
@@ -142,122 +140,3 @@ def _table(rows: Sequence[Sequence[str]], indent: str = "  ") -> Iterator[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
     for row in rows:
         yield (indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip()
-
-
-def _wrapped(head: str, text: str) -> Iterator[str]:
-    yield from textwrap.wrap(
-        text,
-        118,
-        initial_indent=head,
-        subsequent_indent=" " * len(head),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------ a type
-
-
-def catalogue_lines(cards: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """All types by family."""
-    families: dict[str, list[tuple[str, str]]] = {}
-    for card in cards:
-        families.setdefault(card["family"], []).append((card["type"], card["doc"]))
-    width = max(len(name) for entries in families.values() for name, _ in entries)
-    for family in sorted(families):
-        yield f"{family}"
-        for name, doc in families[family]:
-            yield f"  {name.ljust(width)}  {doc}"
-    yield ""
-    yield "`synsim components TYPE` shows one in full."
-
-
-def card_lines(card: Mapping[str, Any]) -> Iterator[str]:
-    """One type in full."""
-    yield f"{card['type']} ({card['family']}): {card['doc']}"
-    if card["parts"]:
-        yield "  " + " x ".join(f"{role} {name}" for role, name in card["parts"].items())
-    if card["equation"]:
-        yield ""
-        yield textwrap.indent(card["equation"], "  ")
-    if card["source"]:
-        yield ""
-        yield from _wrapped("  Source: ", card["source"])
-    yield ""
-    yield "settings"
-    for setting in card["settings"]:
-        yield from _wrapped(f"  {setting['name']}: ", _setting_words(setting))
-    yield ""
-    yield "compartments"
-    for each in card["compartments"]:
-        yield from _wrapped(f"  {each['name']}: ", _compartment_words(each))
-    yield ""
-    yield f"methods: {', '.join(card['methods'])}"
-
-
-def _setting_words(setting: Mapping[str, Any]) -> str:
-    bits = [
-        setting["doc"],
-        f"[{setting['unit']}]" if setting["unit"] else "",
-        f"({setting['values']}" + _bounds(setting) + ")",
-        "required" if setting["required"] else f"default {_default(setting['default'])}",
-    ]
-    if setting.get("also"):
-        bits.append(f"also {', '.join(setting['also'])}")
-    return " ".join(bit for bit in bits if bit)
-
-
-def _bounds(setting: Mapping[str, Any]) -> str:
-    return "".join(f", {words} {bound:g}" for words, bound in setting.get("bounds", {}).items())
-
-
-def _default(value: Any) -> str:
-    if isinstance(value, Mapping):
-        inner = ", ".join(f"{key}: {_default(item)}" for key, item in value.items() if item not in (None, False))
-        return f"{{{inner}}}"
-    return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _compartment_words(each: Mapping[str, Any]) -> str:
-    bits = [each["kind"], f"[{each['unit']}]" if each["unit"] else "", each["doc"]]
-    if each["kind"] == "inlet":
-        bits.append("needs a wire" if each.get("required") else f"default {_unwired(each['default'])}")
-    return " ".join(bit for bit in bits if bit)
-
-
-def _unwired(default: float | str) -> str:
-    """What an inlet reads that no wire feeds: a number, or what a setting says."""
-    return f"the setting {default}" if isinstance(default, str) else f"{default:g}"
-
-
-def card_markdown(card: Mapping[str, Any]) -> Iterator[str]:
-    """One type as a section of the reference page."""
-    yield f"## {card['type']}"
-    yield ""
-    yield f"{card['doc']} *{card['family']}*"
-    if card["parts"]:
-        yield ""
-        yield "Parts: " + ", ".join(f"{role} `{name}`" for role, name in card["parts"].items())
-    if card["equation"]:
-        yield ""
-        yield from ("```text", card["equation"], "```")
-    if card["source"]:
-        yield ""
-        yield f"Source: {card['source']}"
-    yield ""
-    yield from ("| setting | unit | values | default | |", "|---|---|---|---|---|")
-    for setting in card["settings"]:
-        default = "required" if setting["required"] else f"`{_default(setting['default'])}`"
-        values = setting["values"] + _bounds(setting)
-        yield f"| `{setting['name']}` | {setting['unit']} | {_cell(values)} | {default} | {_cell(setting['doc'])} |"
-    yield ""
-    yield from ("| compartment | kind | unit | |", "|---|---|---|---|")
-    for each in card["compartments"]:
-        yield f"| `{each['name']}` | {each['kind']} | {each['unit']} | {_cell(each['doc'])} |"
-    yield ""
-    yield f"Methods: {', '.join(f'`{name}`' for name in card['methods'])}"
-    yield ""
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())

@@ -12,13 +12,15 @@ import numpy as np
 
 from synsim import building, engine, preflight, records
 from synsim import data as data_entries
+from synsim.arrays import Problem
 from synsim.component import count
 from synsim.data import Clock, Entry
-from synsim.faults import ConfigError, Fault, MissingInput
+from synsim.faults import ConfigError, Fault, MissingInput, RunError
 from synsim.graph import Graph, Source
 from synsim.layout import LabelLayout, Layout
 from synsim.records import Record, Take
 from synsim.spec import Phase, Spec, TypedSettings
+from synsim.streaming import Stream
 
 # what a process needs before it holds anything of a model: Python, JAX, HDF5, and the compiler where it is needed
 # (measured on CPUs: 220 MiB where all programs are in the cache, 300 where they are compiled)
@@ -65,36 +67,67 @@ class PhasePlan:
         orders: dict[int, np.ndarray] = {}
         for i, trial in enumerate(range(first, first + n)):
             epoch, place = divmod(trial, batches)
+            if not self.shuffle:
+                chosen[i] = np.arange(place * batch, (place + 1) * batch)
+                continue
             if epoch not in orders:
                 orders[epoch] = self._order(epoch)
             chosen[i] = orders[epoch][place * batch : (place + 1) * batch]
         return chosen
 
     def _order(self, epoch: int) -> np.ndarray:
-        if not self.shuffle:
-            return np.arange(self.rows)
         words = np.random.SeedSequence([self.seed, zlib.crc32(b"shuffle"), self.index, epoch])
         return np.random.Generator(np.random.Philox(words)).permutation(self.rows)
 
-    def chunk_data(self, first: int, n: int) -> dict[str, np.ndarray]:
-        """What the device needs for `n` trials: (n, batch, …) held, (n, steps, batch, …) played, (steps, …) shared."""
+    def chunk_data(self, first: int, n: int, frames: tuple[int, int] | None = None) -> dict[str, Any]:
+        """What the device needs for `n` trials: (n, batch, …) held, (n, steps, batch, …) played, (steps, …) shared.
+
+        Of a file that is longer than memory, only the frames from one step up to another, where these are given; they
+        come as `engine.Frames`. Raises RunError where what is read then is not as it must be.
+        """
         rows, dtype = self.rows_of(first, n), self.graph.dtype
-        made = {}
+        made: dict[str, Any] = {}
         for name, entry in self.entries.items():
             kind = np.int32 if entry.values.dtype.kind in "iu" else np.dtype(dtype)
-            if "row" not in entry.axes:
-                made[name] = np.asarray(entry.values[: self.graph.steps], kind)
-                continue
-            values = entry.values[rows]
-            if "step" in entry.axes:
-                values = np.moveaxis(values[:, :, : self.graph.steps], 2, 1)
-            made[name] = np.asarray(values, kind)
+            values, played = entry.values, "step" in entry.axes
+            cut = frames if played and isinstance(values, Stream) else None
+            window = cut or (0, self.graph.steps)
+            if isinstance(values, Stream):
+                part = _read(name, values, rows if "row" in entry.axes else np.arange(*window), window)
+            elif "row" in entry.axes:
+                part = values[rows][:, :, : self.graph.steps] if played else values[rows]
+            else:
+                part = values[: self.graph.steps]
+            if played and "row" in entry.axes:
+                part = np.moveaxis(part, 2, 1)
+            part = np.asarray(part, kind)
+            made[name] = part if cut is None else engine.Frames(part, np.int32(cut[0]))
         return made
+
+    def streamed_bytes(self) -> int:
+        """Bytes of a trial that are read from files which are longer than memory."""
+        size = 0
+        for entry in self.entries.values():
+            if isinstance(entry.values, Stream):
+                steps = self.graph.steps if "step" in entry.axes else 1
+                size += entry.values.item_bytes * steps * (self.graph.batch if "row" in entry.axes else 1)
+        return size
 
     def labels_of(self, first: int, n: int) -> dict[str, np.ndarray]:
         """The label entries of `n` trials, as they stand in the trial table."""
         rows = self.rows_of(first, n)
-        return {name: entry.values[rows if self.graph.batch > 1 else rows[:, 0]] for name, entry in self.labels.items()}
+        rows = rows if self.graph.batch > 1 else rows[:, 0]
+        return {
+            name: _read(name, entry.values, rows, None) if isinstance(entry.values, Stream) else entry.values[rows]
+            for name, entry in self.labels.items()
+        }
+
+
+def _read(name: str, values: Stream, rows: np.ndarray, frames: tuple[int, int] | None) -> np.ndarray:
+    try:
+        return values.read(rows, frames)
+    except Problem as problem:
+        raise RunError(f"data.{name}: {problem.message}") from None
 
 
 @dataclass(frozen=True)
@@ -139,8 +172,9 @@ def plan(spec: Spec) -> RunPlan:
     if loaded.faults:
         raise loaded.error()
     graphs = building.build(spec, building.Build(sources, loaded.array, wanted, preflight.available_memory()))
+    known: set[Any] = set()
     for one in graphs:
-        engine.check(one)
+        engine.check(one, known)
     made = records.resolve(spec, graphs)
     phases: list[PhasePlan] = []
     faults: list[Fault] = []
@@ -241,7 +275,7 @@ class _Loaded:
                 raise self.error() from None
         if entry is None:
             raise self.error()
-        return entry.values
+        return data_entries.whole(entry)
 
     def error(self) -> ConfigError:
         """All faults so far, as the error that fits them."""
@@ -367,6 +401,7 @@ def _layout(spec: Spec, phases: list[PhasePlan], made: tuple[Record, ...]) -> La
         batch=spec.run.batch,
         labels=tuple(labels),
         phases=tuple(phase.name for phase in phases),
+        origin=spec.origin(),
     )
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from synsim import preflight
 from synsim.arrays import Problem, check_finite, reading, table
 from synsim.faults import suggest
+from synsim.later import np
 
 Several = Literal["refuse", "once", "count"]
 

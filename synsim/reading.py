@@ -19,6 +19,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from synsim import compression
 from synsim.faults import Fault, MissingInput, StoreError, suggest
 from synsim.files import read_regular
 from synsim.layout import Events, Trials, check_name
@@ -210,6 +211,7 @@ class Run:
             try:
                 if "config" not in file or "magic" not in file.attrs or "name" not in file.attrs:
                     raise StoreError(f"{path} is not a file of a synsim run")
+                compression.require([str(name) for name in np.atleast_1d(file.attrs.get("compression", []))], str(path))
                 all_its_own(file)
             except BaseException:
                 file.close()
@@ -252,7 +254,7 @@ class Run:
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
-        """What differs from run to run: when, where, by which command; empty before the end."""
+        """What differs from run to run: when, where, by which command, from which files; before the end only those."""
         with guard(self.file):
             return _attrs(self._head["provenance"])
 

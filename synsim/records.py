@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from synsim import compression
 from synsim.component import count
 from synsim.faults import ConfigError, Fault
 from synsim.graph import Graph, full_shape
@@ -193,6 +194,8 @@ def _record(spec: Spec, graphs: Sequence[Graph], path: str, settings: RecordSett
         raise ConfigError(
             Fault(f"{path}: events are taken at steps; write `every` as a number or leave it out", (*place, "every"))
         )
+    if fault := compression.missing(filter(None, [settings.compression])):
+        raise ConfigError(Fault(fault, (*place, "compression")))
     rows = (graph.batch,) if what.batch else ()
     axes = tuple(zip(names, coordinates, strict=True))
     if rows and graph.batch > 1:
@@ -250,6 +253,7 @@ def _record(spec: Spec, graphs: Sequence[Graph], path: str, settings: RecordSett
         attrs={} if settings.reduce is None else {"reduce": settings.reduce},
         interval=None if settings.every == "trial" else every * graph.dt,
         batch=graph.batch if what.batch else 1,
+        compression=settings.compression,
     )
     return Record(
         path,

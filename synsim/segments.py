@@ -19,13 +19,13 @@ import h5py
 import numpy as np
 from h5py import h5l, h5o  # pyright: ignore[reportAttributeAccessIssue]
 
+from synsim import compression
 from synsim.faults import StoreError
 from synsim.layout import chunk_shape
 
 SEGMENT = re.compile(r"seg-(\d+)-(\d+)\.h5")
 VERSION = "v110"  # of the file format: its structure has checksums, and readers since 2016 know it
 HELD_BYTES = 64 << 20
-DEFLATES_TO = 1040  # bytes that gzip can make of one at the most, and a little more
 
 
 class Vanished(StoreError):
@@ -119,8 +119,8 @@ def own(dataset: h5py.h5d.DatasetID, name: str) -> None:
     kind = dataset.dtype
     if kind.hasobject or not (size := math.prod(dataset.shape or ()) * kind.itemsize):
         return
-    packed = any(how.get_filter(n)[0] == h5py.h5z.FILTER_DEFLATE for n in range(how.get_nfilters()))
-    if dataset.get_storage_size() * (DEFLATES_TO if packed else 1) < size:
+    filters = [how.get_filter(n)[0] for n in range(how.get_nfilters())]
+    if dataset.get_storage_size() * compression.most(filters) < size:
         raise ValueError(f"{name} says that it has shape {dataset.shape}, but holds fewer values")
 
 
@@ -129,8 +129,10 @@ def segment_name(first: int, last: int) -> str:
     return f"seg-{first:012d}-{last:012d}.h5"
 
 
-def segment_image(first: int, last: int, sha256: str, columns: Mapping[str, np.ndarray]) -> bytes:
-    """The bytes of a segment with some rows of each column."""
+def segment_image(
+    first: int, last: int, sha256: str, columns: Mapping[str, np.ndarray], filters: Mapping[str, str] | None = None
+) -> bytes:
+    """The bytes of a segment with some rows of each column; `filters` compress those of some groups."""
     parents = h5py.h5p.create(h5py.h5p.LINK_CREATE)
     parents.set_create_intermediate_group(1)
     with h5py.File("image", "w", driver="core", backing_store=False, block_size=1 << 16, libver=VERSION) as file:
@@ -140,7 +142,7 @@ def segment_image(first: int, last: int, sha256: str, columns: Mapping[str, np.n
                 continue
             how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
             how.set_chunk(chunk_shape(values.shape, values.dtype.itemsize))
-            how.set_fletcher32()
+            compression.apply(how, (filters or {}).get(path.rpartition("/")[0]))
             space, kind = h5py.h5s.create_simple(values.shape), h5py.h5t.py_create(values.dtype)
             dataset = h5py.h5d.create(file.id, path.encode(), kind, space, how, parents)
             dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(values))
@@ -209,8 +211,11 @@ class Segments:
                     size = math.prod(item.shape) * item.dtype.itemsize
                     self._bytes[name] = self._bytes.get(name, 0) + size
                     self._stored[name] = self._stored.get(name, 0) + item.get_storage_size()
+                    self._all_held = self._all_held and sum(self._bytes.values()) <= HELD_BYTES
                     if self._all_held:
                         self._held.setdefault(name, []).append(_read(item))
+        if not self._all_held:
+            self._held = {}
         self._counts = counts
         return counts
 
@@ -227,6 +232,17 @@ class Segments:
     def rows(self, path: str) -> int:
         """Rows of a dataset in all segments together."""
         return sum(self._scan().get(path, ()))
+
+    def held(self, group: str) -> tuple[int, int]:
+        """Bytes of the values of the datasets in a group, and how many of them stand on the disk."""
+        self._scan()
+        return sum(size for path, size in self._bytes.items() if path.startswith(f"{group}/")), self.stored(group)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all values."""
+        self._scan()
+        return sum(self._bytes.values())
 
     def stored(self, group: str) -> int:
         """Bytes on the disk of the datasets in a group."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
-from synsim import catalogue, describe
+from synsim import catalogue, describe, plugins
 from synsim.component import Declaration, static
 from synsim.expressions import Wire, written
 from synsim.faults import ConfigError, Fault, Marks, render
@@ -49,6 +50,10 @@ class RecordSettings:
     reduce: Literal["mean", "norm", "min", "max"] | None = static("One number in place of the array.", default=None)
     as_: Literal["values", "events"] = static("Values, or the times and units of spikes.", default="values")
     on: bool = static("Whether it is recorded; a phase may say otherwise.", default=True)
+    compression: Literal["gzip", "zstd", "lz4"] | None = static(
+        "How its rows are compressed in the file; zstd and lz4 need synsim[compression] to be written and read.",
+        default=None,
+    )
 
 
 @dataclass(frozen=True)
@@ -94,12 +99,24 @@ class Phase:
     record: Mapping[str, bool] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class ConfigFile:
+    """A file that a config was read from: itself, or one that it extends."""
+
+    name: str
+    sha256: str
+
+
 PHASE_SECTIONS = ("data", "schedule", "wires", "set", "record")
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A config whose every fault that can be known from its text has been ruled out."""
+    """A config whose every fault that can be known from its text has been ruled out.
+
+    `files` are what it was read from: itself, then what it extends, the strongest first. `environment` holds the
+    variables that it asks for, None where one was not set. `plugins` are modules whose types it may name.
+    """
 
     name: str
     seed: int
@@ -116,6 +133,10 @@ class Spec:
     directory: FilePath
     marks: Marks = Marks()
     warnings: tuple[Fault, ...] = ()
+    files: tuple[ConfigFile, ...] = ()
+    environment: Mapping[str, str | None] = field(default_factory=dict)
+    plugins: tuple[str, ...] = ()
+    plugin_folder: FilePath | None = None  # of the file that names them, where they may stand beside it
 
     def locate(self, fault: Fault) -> Fault:
         """The fault with the line and column of its path."""
@@ -142,14 +163,36 @@ class Spec:
             end=() if base.end is None else base.end,
         )
 
+    def origin(self) -> dict[str, str]:
+        """What the config was read from, as JSON: files and their digests, variables of the environment (null: it was
+        not set), and the modules of plugins that it uses."""
+        modules = sorted({*self.plugins, *self._plugged()})
+        return {
+            "files": json.dumps([{"name": file.name, "sha256": file.sha256} for file in self.files]),
+            "environment": json.dumps(dict(self.environment)),
+            "plugins": json.dumps([asdict(plugins.origin(name)) for name in modules]),
+        }
+
+    def _plugged(self) -> Iterable[str]:
+        """The modules of all types in use that are not the package's own."""
+        for each in self.components.values():
+            used = [catalogue.module_of(each.type)]
+            used += [part.__module__ for part in describe.part_types(each.type, each.settings).values()]
+            for value in each.settings.values():
+                if isinstance(value, Mapping) and value.get("type") in catalogue.parts("initialiser"):
+                    used.append(catalogue.parts("initialiser")[value["type"]].__module__)
+            yield from (name for name in used if not name.startswith("synsim."))
+
     def resolved(self) -> dict[str, Any]:
-        """The config with every default filled in, overrides and let applied: JSON that is a config again."""
+        """The config with every default filled in and all that it extends, overrides, let and the environment in
+        place: JSON that is a config again."""
         run = {name: getattr(self.run, name) for name in describe.settings_of(RunSettings)}
         del run["epochs" if self.run.trials is not None else "trials"]
         schedule = self.order()
         whole: dict[str, Any] = {
             "name": self.name,
             "seed": self.seed,
+            **({"plugins": list(self.plugins)} if self.plugins else {}),
             "run": run,
             "data": {name: self._filled(describe.data_settings(each.type), each) for name, each in self.data.items()},
             "components": {
@@ -163,7 +206,7 @@ class Spec:
         }
         if self.phases:
             whole["phases"] = [self._phase(phase) for phase in self.phases]
-        return describe.plain(whole)
+        return _literal(describe.plain(whole))
 
     @staticmethod
     def _filled(table: Mapping[str, describe.Setting], each: TypedSettings) -> dict[str, Any]:
@@ -182,6 +225,15 @@ class Spec:
         }
         whole["wires"] = {name: None if wire is None else written(wire) for name, wire in phase.wires.items()}
         return whole | {"set": dict(phase.set), "record": dict(phase.record)}
+
+
+def _literal(value: Any) -> Any:
+    """A value as a config writes it, so that nothing is put in place of a text in it."""
+    if isinstance(value, dict):
+        return {key: _literal(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_literal(item) for item in value]
+    return value.replace("${", "$${") if isinstance(value, str) else value
 
 
 def _calls(calls: tuple[Call, ...]) -> list[str]:

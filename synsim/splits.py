@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
-
 from synsim.component import Declaration, static
+from synsim.later import np
 
 
 class Split(Declaration, type_name="split"):

@@ -26,9 +26,10 @@ from typing import Any
 
 import numpy as np
 
+from synsim import compression
 from synsim.faults import Locked, StoreError
 from synsim.files import atomic_write, make_folder, opened_seal, publish, publish_sealed, read_regular, seal_fault
-from synsim.foreign import NoPopulation, SpikeTrains, read_array, read_spikes
+from synsim.foreign import NoPopulation, SpikeTrains, read_array, read_part, read_spikes, shape_of_part
 from synsim.layout import (
     Events,
     LabelLayout,
@@ -64,8 +65,10 @@ __all__ = [
     "atomic_write",
     "check_name",
     "read_array",
+    "read_part",
     "read_spikes",
     "read_status",
+    "shape_of_part",
 ]
 
 MANY = 100  # small segments in a row become one
@@ -107,6 +110,7 @@ class Writer:
             raise StoreError(str(error)) from None
         self.directory, self.layout, self.saved = Path(directory), layout, 0
         self.target = self.directory / f"{layout.name}.h5"
+        compression.require(layout.filters.values(), f"{self.directory}")
         self.about = dict(about or {})
         self._check = check
         self._left = "what was saved before is as it was" if resume else None
@@ -293,7 +297,8 @@ class Writer:
             segments = self._up_to(step, os.listdir(self._seg))
         with Run(segments.folder / "head.h5") as head:
             # the same config may be written otherwise now
-            self.layout = replace(self.layout, config_text=head.config_text)
+            origin = {key: str(head.provenance[key]) for key in self.layout.origin if key in head.provenance}
+            self.layout = replace(self.layout, config_text=head.config_text, origin=origin)
         for record in self.layout.records:
             if record.form == "report":
                 times = f"{group_of(self.layout, record)}/time"
@@ -354,7 +359,7 @@ class Writer:
         begun = self._evenly(columns)
 
         name = segment_name(first, last)
-        image = segment_image(first, last, self.layout.config_sha256, columns)
+        image = segment_image(first, last, self.layout.config_sha256, columns, self.layout.filters)
         with self._saving(f"steps {first} to {last}"):
             size = publish_sealed(self._seg, name, image)
         self._segments.append(name)
@@ -387,8 +392,10 @@ class Writer:
         names = [name for name, _ in small]
         first = int(SEGMENT.fullmatch(names[0])[1])  # type: ignore[index]
         several = Segments(self.directory / "seg", names, self.layout.config_sha256, first)
+        if several.nbytes > 4 * SMALL:  # once it is no longer compressed
+            return
         one = segment_name(first, several.steps)
-        publish_sealed(self._seg, one, compacted(several, self.layout.config_sha256))
+        publish_sealed(self._seg, one, compacted(several, self.layout.config_sha256, self.layout.filters))
         self._segments[-len(names) - 1 : -1] = [one]
         self._remove("seg", SEGMENT, but=set(self._segments))
 

@@ -1,17 +1,13 @@
-"""Is this plain value what an annotation asks for? Types by pydantic, in strict mode; sentences in our own words."""
+"""Is this plain value what an annotation asks for? Strict types, and sentences in our own words."""
 
 from __future__ import annotations
 
-import json
 import math
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Literal
-
-from pydantic import TypeAdapter, ValidationError
 
 from synsim.component import Size
 from synsim.faults import Path, listing, suggest
@@ -49,13 +45,11 @@ def check_plain(
     wrongs = list(_unbounded(value, bounds if annotation != Size else {"ge": 1, **bounds}, unit, leaf))
     if annotation == Size and isinstance(value, list | tuple) and not value:
         wrongs.append(Wrong((), "must have at least one entry"))
-    try:
-        text = json.dumps(value)  # JSON mode is what makes strict accept a list for a tuple and 20 for 20.0
-        fits = _adapter(annotation).validate_json(text, strict=True)
-    except ValidationError as error:
-        wrong = _most_precise(annotation, value, error, extra)
+    fits, misfits = _fit(annotation, value)
+    if misfits:
+        wrong = _most_precise(annotation, value, misfits, extra)
         # out of bounds matters only where the type is right
-        raise BadValue([wrong, *(other for other in wrongs if other.path[: len(wrong.path)] != wrong.path)]) from None
+        raise BadValue([wrong, *(other for other in wrongs if other.path[: len(wrong.path)] != wrong.path)])
     if wrongs:
         raise BadValue(wrongs)
     return fits
@@ -94,9 +88,65 @@ def _shape(numbers: Any) -> tuple[int, ...] | None:
     return (len(numbers), *(rest or ()))
 
 
-@cache
-def _adapter(annotation: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(annotation)
+Misfit = tuple[Path, Any]
+"""A place inside a value, and what it should be: a plain type, LENGTH, or None where that is many things."""
+
+LENGTH = "length"
+_SCALARS = (bool, int, float, str, type(None))
+
+
+def _fit(annotation: Any, value: Any) -> tuple[Any, list[Misfit]]:
+    """The value as the annotation has it (a list for a tuple, 20 for 20.0), and why it is none.
+
+    Strict otherwise: no number is text, true is no number and 3.0 no whole one. A union reports the misfits of all
+    its branches. Raises TypeError for annotations that no YAML value could be held against.
+    """
+    origin, options = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is Any:
+        return value, []
+    if annotation in _SCALARS or annotation is None:
+        if type(value) is (type(None) if annotation is None else annotation):
+            return value, []
+        if annotation is float and type(value) is int:
+            return float(value), []
+        return value, [((), annotation)]
+    if origin is Literal:
+        if any(type(value) is type(option) and value == option for option in options):
+            return value, []
+        return value, [((), None)]
+    if origin in (typing.Union, types.UnionType):
+        if type(value) in options:  # 3 is a whole number before it is a number
+            return value, []
+        found: list[Misfit] = []
+        for option in options:
+            fits, misfits = _fit(option, value)
+            if not misfits:
+                return fits, []
+            found += misfits
+        return value, found
+    if origin in (tuple, list):
+        return _fit_list(origin, options, value)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        if not isinstance(value, Mapping):
+            return value, [((), None)]
+        entries = {key: _fit(options[1], item) for key, item in value.items()}
+        wrong = [((key, *path), wanted) for key, (_, misfits) in entries.items() for path, wanted in misfits]
+        return {key: fits for key, (fits, _) in entries.items()}, wrong
+    raise TypeError(f"a setting cannot be annotated with {annotation!r}: no value of a config is one")
+
+
+def _fit_list(origin: type, options: tuple[Any, ...], value: Any) -> tuple[Any, list[Misfit]]:
+    if not isinstance(value, list | tuple):
+        return value, [((), None)]
+    if origin is list or (len(options) == 2 and options[1] is Ellipsis):
+        options = (options[0],) * len(value)
+    fitted = [_fit(option, item) for option, item in zip(options, value, strict=False)]
+    misfits: list[Misfit] = [
+        ((place, *path), wanted) for place, (_, inner) in enumerate(fitted) for path, wanted in inner
+    ]
+    if len(options) != len(value):
+        misfits.append(((), LENGTH))
+    return origin(fits for fits, _ in fitted), misfits
 
 
 def _unbounded(value: Any, bounds: Mapping[str, float], unit: str, leaf: bool, path: Path = ()) -> Iterator[Wrong]:
@@ -133,60 +183,32 @@ def bounds_text(bounds: Mapping[str, float], unit: str = "") -> str:
     return f"{text} {unit}" if unit else text
 
 
-def _most_precise(annotation: Any, value: Any, error: ValidationError, extra: str) -> Wrong:
-    """The fault that lies deepest in the value: a union reports one for each of its branches."""
-    best: Path = ()
-    reason: dict[str, Any] = {}
-    for each in error.errors(include_url=False):
-        path = _inside(each["loc"], value)
-        if len(path) > len(best):
-            best, reason = path, dict(each)
-    inner = _at(value, best)
-    if not best:
-        return Wrong((), _refusal(annotation, value, extra, error))
-    named = {"int_type": int, "float_type": float, "string_type": str, "bool_type": bool}
-    if reason["type"] in named:
-        return Wrong(best, f"must be {words(named[reason['type']])}, not {shown(inner)}")
-    return Wrong(
-        best[:-1] if reason["type"] in ("missing", "too_long") else (),
-        f"must be {words(annotation)}{extra}, not {shown(value)}",
-    )
+def _most_precise(annotation: Any, value: Any, misfits: Sequence[Misfit], extra: str) -> Wrong:
+    """The fault that lies deepest in the value: a union reports those of each of its branches."""
+    deepest = max((path for path, _ in misfits), key=len)
+    wanted = next(each for path, each in misfits if path == deepest)
+    inner = value
+    for piece in deepest:
+        inner = inner[piece]
+    if not deepest:
+        return Wrong((), _refusal(annotation, value, extra, misfits))
+    if wanted in (int, float, str, bool):
+        return Wrong(deepest, f"must be {words(wanted)}, not {shown(inner)}")
+    return Wrong((), f"must be {words(annotation)}{extra}, not {shown(value)}")
 
 
-def _refusal(annotation: Any, value: Any, extra: str, error: ValidationError) -> str:
+def _refusal(annotation: Any, value: Any, extra: str, misfits: Sequence[Misfit]) -> str:
     sentence = f"must be {words(annotation)}{extra}, not {shown(value)}"
-    if isinstance(value, list | tuple) and any(e["type"] in ("missing", "too_long") for e in error.errors()):
+    if isinstance(value, list | tuple) and ((), LENGTH) in misfits:
         return f"must be {words(annotation)}, not a list of {len(value)}"
-    return sentence + ("." + near if isinstance(value, str) and (near := suggest(value, _literals(annotation))) else "")
+    return sentence + ("." + near if isinstance(value, str) and (near := suggest(value, literals(annotation))) else "")
 
 
-def _inside(loc: Sequence[Any], value: Any) -> Path:
-    """The pieces of a pydantic location that lead into the value; the tags of unions are left out."""
-    path: list[int | str] = []
-    for piece in loc:
-        if (
-            isinstance(piece, int)
-            and isinstance(value, list | tuple)
-            and piece < len(value)
-            or isinstance(piece, str)
-            and isinstance(value, Mapping)
-            and piece in value
-        ):
-            path.append(piece)
-            value = _at(value, (piece,))
-    return tuple(path)
-
-
-def _at(value: Any, path: Path) -> Any:
-    for piece in path:
-        value = value[piece]
-    return value
-
-
-def _literals(annotation: Any) -> list[str]:
+def literals(annotation: Any) -> list[str]:
+    """The words that an annotation names."""
     if typing.get_origin(annotation) is Literal:
         return [str(option) for option in typing.get_args(annotation)]
-    return [text for option in typing.get_args(annotation) for text in _literals(option)]
+    return [text for option in typing.get_args(annotation) for text in literals(option)]
 
 
 def words(annotation: Any) -> str:

@@ -36,3 +36,14 @@ def small_programs() -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(scope="module")
+def no_plugins() -> Iterator[None]:
+    """For modules that compare with another process: what other tests have plugged in is put aside."""
+    from synsim import catalogue
+
+    admitted = catalogue._admitted
+    catalogue._admitted = ()
+    yield
+    catalogue._admitted = admitted

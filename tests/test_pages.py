@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from conftest import choose
 
-from synsim import api, catalogue, describe, pages
+from synsim import api, catalogue, describe, pages, reference
 from synsim.faults import MissingInput
 from synsim.preflight import readable
 
@@ -139,8 +139,8 @@ def test_a_plan_without_wires_or_records():
 @pytest.mark.parametrize("name", catalogue.types())
 def test_every_type_is_shown_in_full(name):
     card = describe.card(name)
-    text = "\n".join(pages.card_lines(card))
-    page = "\n".join(pages.card_markdown(card))
+    text = "\n".join(reference.card_lines(card))
+    page = "\n".join(reference.card_markdown(card))
     assert text.startswith(f"{name} ({card['family']}): ") and page.startswith(f"## {name}\n")
     assert card["doc"] in " ".join(text.split()) and card["doc"] in page
     one_line = " ".join(text.split())
@@ -161,7 +161,7 @@ def test_every_type_is_shown_in_full(name):
 
 @pytest.mark.parametrize("name", catalogue.types())
 def test_markdown_tables_have_as_many_cells_as_their_heads(name):
-    rows = [line for line in pages.card_markdown(describe.card(name)) if line.startswith("|")]
+    rows = [line for line in reference.card_markdown(describe.card(name)) if line.startswith("|")]
     cells = [line.replace("\\|", "").count("|") for line in rows]
     heads = [i for i, line in enumerate(rows) if set(line) <= set("|-")]
     assert len(heads) == 2
@@ -171,7 +171,7 @@ def test_markdown_tables_have_as_many_cells_as_their_heads(name):
 
 def test_the_list_names_every_type_once_under_its_family():
     cards = [describe.card(name) for name in catalogue.types()]
-    text = list(pages.catalogue_lines(cards))
+    text = list(reference.catalogue_lines(cards))
     for card in cards:
         (line,) = [line for line in text if line.split()[:1] == [card["type"]]]
         assert card["doc"] in line
@@ -331,3 +331,57 @@ def test_numbers_of_bytes_are_readable():
         "7 TiB",
     ]
     assert np.isfinite(api.check(dense(4, 4)).estimate.memory)
+
+
+# ------------------------------------------------------------------------------------------------- all of the types
+
+
+def test_the_reference_page_has_every_type_part_and_key() -> None:
+    page = list(reference.page())
+    assert page == list(reference.page())
+    text = "\n".join(page)
+    heads = [line for line in page if line.startswith("#")]
+    for name in catalogue.types():
+        assert heads.count(f"## {name}") == 1
+        assert f"[{name}](#{name.lower()})" in text
+        for setting in describe.settings(name):
+            assert f"| `{setting}` |" in text
+    for kind in (*catalogue.SYNAPSE_PARTS, "initialiser", "corruption", "data"):
+        for name in catalogue.parts(kind):
+            assert f"### {name}" in heads
+    for section in ("run", "an entry of record", "an entry of phases"):
+        assert f"## The keys of {section}" in heads
+    assert "| `precision` |  | float32 or float64 | `float32` |" in text
+    assert "`True`" not in text and "`False`" not in text and "None" not in text.replace("none", "").split()
+
+
+@pytest.mark.parametrize(
+    ("words", "first", "among", "not_among"),
+    [
+        ("LIF", "LIFCell", {"QuadLIFCell", "LIFSRM"}, {"VarTrace"}),
+        ("refractory adaptive", "LIFCell", {"QuadLIFCell"}, {"IFCell", "VarTrace"}),
+        ("VARTRACE", "VarTrace", set(), {"LIFCell"}),
+        ("g_conduct_factor", None, {"TraceSTDPSynapse"}, {"LIFCell"}),
+        ("poisson arrivals", "PoissonDrive", set(), {"LIFCell"}),
+        ("postTrace", None, {"TraceSTDPSynapse"}, {"VarTrace"}),
+    ],
+)
+def test_a_search_finds_names_texts_settings_and_compartments(
+    words: str, first: str | None, among: set[str], not_among: set[str]
+) -> None:
+    found = reference.search([describe.card(name) for name in catalogue.types()], words)
+    names = [card["type"] for card, _ in found]
+    assert first is None or names[0] == first
+    assert among <= set(names) and not not_among & set(names)
+    lines = list(reference.search_lines(found))
+    assert all(any(line.startswith(f"{name} (") for line in lines) for name in names)
+    assert max(map(len, lines)) <= 200
+
+
+def test_a_search_shows_where_it_found_it_and_says_when_it_did_not() -> None:
+    cards = [describe.card(name) for name in catalogue.types()]
+    ((_, hits),) = [each for each in reference.search(cards, "refractory adaptive") if each[0]["type"] == "LIFCell"]
+    assert any(hit.startswith("setting refract_time [ms]: ") for hit in hits)
+    assert any(hit.startswith("state thr_theta [mV]: ") for hit in hits)
+    assert reference.search(cards, "no_such_word") == [] == reference.search(cards, "LIF no_such_word")
+    assert reference.search(cards, "  ") == []

@@ -16,7 +16,7 @@ from synsim.components.synapses import presets, rules
 from synsim.config import load
 from synsim.faults import ConfigError
 from synsim.loop import computing
-from synsim.pages import card_lines
+from synsim.reference import card_lines
 
 pytestmark = pytest.mark.usefixtures("small_programs")
 
@@ -57,8 +57,9 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _forget() -> None:
-    catalogue.types.cache_clear()
-    catalogue.parts.cache_clear()
+    for remembers in vars(catalogue).values():
+        if hasattr(remembers, "cache_clear"):
+            remembers.cache_clear()
 
 
 def test_it_is_described_like_any_other():

@@ -21,8 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-import jax
-import jax.numpy as jnp
+from synsim.later import jax, jnp
 
 ActivationName = Literal[
     "identity",
@@ -46,7 +45,7 @@ ActivationName = Literal[
 WINNERS = 5
 """How many units bkwta leaves on."""
 
-Function = Callable[[jax.Array], jax.Array]
+Function = Callable[["jax.Array"], "jax.Array"]
 
 
 def _swish(beta: float) -> tuple[Function, Function]:
@@ -83,9 +82,9 @@ _ELEMENTWISE: dict[str, tuple[Function, Function]] = {
         lambda x: jnp.where(x >= 0.0, x, jnp.expm1(jnp.minimum(x, 0.0))),
         lambda x: jnp.where(x >= 0.0, 1.0, jnp.exp(jnp.minimum(x, 0.0))),
     ),
-    "tanh": (jnp.tanh, lambda x: 1.0 - jnp.tanh(x) ** 2),
-    "sigmoid": (jax.nn.sigmoid, _sigmoid_slope),
-    "softplus": (jax.nn.softplus, jax.nn.sigmoid),
+    "tanh": (lambda x: jnp.tanh(x), lambda x: 1.0 - jnp.tanh(x) ** 2),
+    "sigmoid": (lambda x: jax.nn.sigmoid(x), _sigmoid_slope),
+    "softplus": (lambda x: jax.nn.softplus(x), lambda x: jax.nn.sigmoid(x)),
     "silu": _swish(1.0),
     "gelu": _swish(1.702),
     "telu": (lambda x: x * jnp.tanh(jnp.exp(jnp.minimum(x, 20.0))), _telu_slope),

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Component, Now, Size, View, inlet, outlet, state, static
+from synsim.later import jax, jnp
 
 
 class BernoulliCell(Component):
@@ -24,7 +22,7 @@ class BernoulliCell(Component):
 
     n_units: Size = static("Number of cells, or their shape.")
 
-    inputs = inlet("Probability of a spike in this step, 0 to 1.")
+    inputs = inlet("Probability of a spike in this step, 0 to 1.", usual=(0.0, 1.0))
     tols = state("Time of the last spike.", "ms")
     outputs = outlet("Spikes emitted this step.", spikes=True)
 

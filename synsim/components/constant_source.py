@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Component, Now, Size, View, param, state, static
+from synsim.later import jax, jnp
 
 
 class ConstantSource(Component):

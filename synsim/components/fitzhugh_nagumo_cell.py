@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Component, Now, Size, View, inlet, outlet, param, state, static
 from synsim.components.integrators import Coupling, Integrator, integrate_coupled
+from synsim.later import jax, jnp
 
 
 class FitzhughNagumoCell(Component):

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Literal
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Component, Now, Size, View, inlet, outlet, param, rounded, state, static
 from synsim.components.integrators import Coupling, Integrator, integrate_coupled
+from synsim.later import jax, jnp
 
 # n, m and h of a membrane that has been at v = 0 for long: opening rate / (opening + closing rate)
 N_REST = 0.1 / math.expm1(1.0) / (0.1 / math.expm1(1.0) + 0.125)

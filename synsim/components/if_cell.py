@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Component, Now, Size, View, inlet, outlet, param, state, static
 from synsim.components.integrators import Integrator, integrate
 from synsim.components.spiking import Surrogate, refractory_over, surrogate
+from synsim.later import jax, jnp
 
 
 class IFCell(Component):

@@ -23,8 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-import jax
-import jax.numpy as jnp
+from synsim.later import jax, jnp
 
 Integrator = Literal[
     "euler", "rk2", "midpoint", "heun", "rk2_heun", "ralston", "rk2_ralston", "rk4", "exponential_euler"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Component, Now, Size, View, inlet, outlet, param, state, static
+from synsim.later import jax, jnp
 
 LEAST_EXCESS = 1e-7  # an input at the threshold or below is taken to be this far above
 
@@ -43,7 +41,7 @@ class LatencyCell(Component):
         "Times in whole ms (reference), or in whole steps (published).", default="reference"
     )
 
-    inputs = inlet("Intensity, 0 to 1.")
+    inputs = inlet("Intensity, 0 to 1.", usual=(0.0, 1.0))
     targ_sp_times = state("When each cell spikes.", "ms")
     mask = state("Cells that have spiked: 1, others: 0.")
     clip_mask = state("Cells that are silenced: 1, others: 0.")

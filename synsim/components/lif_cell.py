@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-import jax
-
 from synsim.component import Component, Now, Size, View, inlet, outlet, param, state, static
 from synsim.components.integrators import Integrator
 from synsim.components.spiking import Surrogate, integrate_and_fire
+from synsim.later import jax
 
 
 class LIFCell(Component):

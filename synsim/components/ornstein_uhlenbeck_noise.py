@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Component, Now, Size, View, param, rounded, state, static
+from synsim.later import jax, jnp
 
 
 class OrnsteinUhlenbeckNoise(Component):

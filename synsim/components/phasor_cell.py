@@ -6,10 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Compartment, Component, Now, Size, View, inlet, outlet, param, rounded, state, static
+from synsim.later import jax, jnp
 
 SCATTER = 0.2  # standard deviation of a step's angle, as a share of it
 
@@ -34,7 +32,7 @@ class PhasorCell(Component):
     target_freq: float = param("Rate at an input of 1.", "Hz", default=63.75, gt=0, per="unit")
     disable_phasor: bool = static("Whether the inputs are handed through.", default=False)
 
-    inputs = inlet("Intensity, 0 to 1.")
+    inputs = inlet("Intensity, 0 to 1.", usual=(0.0, 1.0))
     angles = state("Angle of each cell.", "rad")
     base_scale = state("Factor on the rate of each cell.", start=None)
     tols = state("Time of the last spike.", "ms")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Component, Now, Size, View, inlet, outlet, param, state, static
+from synsim.later import jax, jnp, np
 
 
 class PoissonCell(Component):
@@ -26,9 +24,18 @@ class PoissonCell(Component):
     n_units: Size = static("Number of cells, or their shape.")
     target_freq: float = param("Rate at an input of 1.", "Hz", default=63.75, gt=0, per="unit")
 
-    inputs = inlet("Intensity, 0 to 1.")
+    inputs = inlet("Intensity, 0 to 1.", usual=(0.0, 1.0))
     tols = state("Time of the last spike.", "ms")
     outputs = outlet("Spikes emitted this step.", spikes=True)
+
+    def doubts(self, dt: float) -> list[tuple[str, str]]:
+        """More than one spike a step cannot be: a rate that asks for it saturates."""
+        most = float(np.max(self.target_freq))
+        if most * dt <= 1000.0:
+            return []
+        return [
+            ("target_freq", f"is {most:g} Hz: with a spike a step at most, dt = {dt:g} ms allows {1000.0 / dt:g} Hz")
+        ]
 
     def advance(self, x: View, now: Now) -> dict[str, jax.Array]:
         p = x.inputs * (now.dt / 1000.0) * self.target_freq

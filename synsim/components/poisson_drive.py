@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import jax
-import jax.numpy as jnp
-from jax import lax
-
 from synsim.component import Component, Now, Size, View, inlet, outlet, param, static
+from synsim.later import jax, jnp, lax
 
 LEAST = 1e-8  # a number of arrivals that is less probable is beyond what a float32 uniform can tell
 INVERTED_UP_TO = 16.0  # arrivals a step: so far the inversion is the faster way, and e^-mean is above LEAST

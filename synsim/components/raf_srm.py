@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Component, Now, Size, View, inlet, outlet, param, rounded, state, static
+from synsim.later import jax, jnp
 
 NEWTON_STEPS, NEWTON_START, NEWTON_SLOPE, NEWTON_CLOSE = 10, 0.1, 1e-5, 1e-2
 """How predict_next_spike looks for the crossing: calls, where it starts (ms), the least slope, how near is found."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Component, Now, Size, View, inlet, outlet, param, rounded, state, static
 from synsim.components.activations import ActivationName, activate, modulate
 from synsim.components.integrators import Integrator, integrate
+from synsim.later import jax, jnp
 
 
 class RateCell(Component):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Component, Now, View, inlet, outlet, param, state, static
+from synsim.later import jax, jnp
 
 SURROUND = 1.6  # how much wider the surround is than the centre: Marr & Hildreth (1980)
 FLOOR = 1e-8  # put onto the surround before the centre is divided by it

@@ -6,9 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import (
     Compartment,
     Component,
@@ -26,6 +23,7 @@ from synsim.component import (
 )
 from synsim.components.integrators import Integrator, integrate
 from synsim.components.spiking import SECANT_C1, SECANT_C2, secant
+from synsim.later import jax, jnp
 
 LOWEST_THRESHOLD = 0.025
 """Where the threshold that the units of a row share stops falling."""

@@ -14,11 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Now, View, rounded
 from synsim.components.integrators import integrate
+from synsim.later import jax, jnp
 
 Surrogate = Literal["arctan", "triangular", "straight_through", "secant_lif"]
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import ClassVar
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
 from synsim.component import Component, Now, Size, View, param, state, static
+from synsim.later import jax, jnp, np
 
 
 class StepSource(Component):

@@ -5,10 +5,8 @@ from __future__ import annotations
 from math import exp, log
 from typing import ClassVar, Literal
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Component, Now, Size, View, inlet, outlet, param, state, static
+from synsim.later import jax, jnp
 
 LEAST = 1e-7  # inputs are kept between this and 1
 
@@ -34,7 +32,7 @@ class TTFSCell(Component):
         "How the time falls with the input.", default="exponential"
     )
 
-    inputs = inlet("Intensity, 0 to 1.")
+    inputs = inlet("Intensity, 0 to 1.", usual=(0.0, 1.0))
     target_spike_times = state("Step in which each cell spikes.")
     has_fired = state("Cells that have spiked: 1, others: 0.")
     refractory_counter = state("Steps for which a cell is refractory still.")

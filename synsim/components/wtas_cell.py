@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Component, Now, Size, View, inlet, outlet, param, rounded, state, static
 from synsim.components.integrators import Integrator, integrate
+from synsim.later import jax, jnp
 
 LOWEST_THRESHOLD = 0.025
 """Where the threshold stops falling."""

@@ -1,29 +1,41 @@
 """Text -> `Spec`: everything that can be known about a config without building an array.
 
-Every fault is found in one pass and has its line and column. The text is read first (`yaml_source`), then overrides
-and `let` are put in place (`document`), then each section is checked; component types are looked up last, because
-that is what imports JAX.
+Every fault is found in one pass and has its line and column. The text is read first (`yaml_source`), then what it
+extends (`bases`), then overrides, `let` and variables of the environment are put in place (`document`), then each
+section is checked; component types are looked up last.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import stat
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path as FilePath
 from typing import Any
 
+from synsim.config.bases import with_bases
 from synsim.config.checker import Checker
 from synsim.config.document import Document
+from synsim.config.environment import Environment
 from synsim.config.phases import check_phases
 from synsim.config.recording import check_initial, check_record
-from synsim.config.sections import check_components, check_data, check_names, check_run, check_top, safe_name
+from synsim.config.sections import (
+    check_components,
+    check_data,
+    check_names,
+    check_plugins,
+    check_run,
+    check_top,
+    safe_name,
+)
 from synsim.config.wiring import check_schedule, check_wires
 from synsim.config.yaml_source import MOST_BYTES, Marked, decode, from_mapping, read
 from synsim.faults import ConfigError, Fault, Mark
-from synsim.spec import RunSettings, Spec
+from synsim.spec import ConfigFile, RunSettings, Spec
 from synsim.values import shown
 
 __all__ = ["load"]
@@ -36,6 +48,9 @@ def load(
     overrides: Sequence[str] | Mapping[str, Any] = (),
     options: Mapping[str, tuple[str, Any]] | None = None,
     name: str | None = None,
+    allow_plugins: bool = False,
+    folder: FilePath | None = None,
+    plugin_folder: FilePath | None = None,
 ) -> Spec:
     """Read and check a config. Raises ConfigError with every fault, each with its place.
 
@@ -44,8 +59,11 @@ def load(
     overrides: "z.tau_m=20" as after --set, or {"z.tau_m": 20}; they win over the text.
     options: what the command line says by other options, {"--seed": ("seed", 7)}: they win over both.
     name: the run's name where neither text nor options give one; else the file's.
+    allow_plugins: import the modules that the config names under `plugins`, which runs their code.
+    folder: what names of files are relative to where the config is not read from a file; else the present one.
+    plugin_folder: where plugins may stand too, if not beside the config that names them.
     """
-    marked, filename, whole = _read(config, text)
+    marked, filename, whole, digest = _read(config, text)
     if marked.value is None:
         raise ConfigError(Fault("the config is empty: it needs components and run.", (), 1, 1, filename))
     if not isinstance(marked.value, dict):
@@ -58,7 +76,12 @@ def load(
                 filename,
             )
         )
-    document = Document(marked)
+    from_file = not isinstance(config, Mapping) and str(config) != "-"
+    file = FilePath(config).resolve() if from_file and text is None else None  # type: ignore[arg-type]
+    directory = file.parent if file is not None else folder or FilePath.cwd()
+    environment = Environment()
+    sources = with_bases(marked, ConfigFile(filename, digest), len(whole), directory, file, environment.fill)
+    document = Document(sources, environment)
     if isinstance(overrides, Mapping):
         for path, value in overrides.items():
             document.assign(path, _given(value, f"set {path}"), f"set {path}")
@@ -68,14 +91,19 @@ def load(
     for option, (path, value) in (options or {}).items():
         label = f"{option} {value}"
         document.assign(path, _given(value, label, len(option) + 2), label)
-    document.put_let_in_place()
-    from_file = not isinstance(config, Mapping) and str(config) != "-"
-    directory = FilePath(config).resolve().parent if from_file and text is None else FilePath.cwd()  # type: ignore[arg-type]
+    document.put_in_place()
     fallback = name or safe_name(FilePath(config).stem if from_file else "run")  # type: ignore[arg-type]
-    return _checked(document, fallback, whole, filename, directory)
+    return replace(
+        _checked(document, fallback, allow_plugins, plugin_folder),
+        text=whole,
+        filename=filename,
+        directory=directory,
+        files=sources.files,
+        environment=dict(environment.used),
+    )
 
 
-def _checked(document: Document, fallback: str, text: str, filename: str, directory: FilePath) -> Spec:
+def _checked(document: Document, fallback: str, allow_plugins: bool, plugin_folder: FilePath | None) -> Spec:
     check = Checker(document)
     top, run = check_top(check), check_run(check)
     components, data = check.section("components"), check.section("data")
@@ -87,7 +115,11 @@ def _checked(document: Document, fallback: str, text: str, filename: str, direct
     check.written_components, check.written_data = components, data
     if not components:
         check.finish()
-    check_components(check, components)
+    plugin_folder = plugin_folder or document.folder_of(("plugins",))
+    modules = check_plugins(check, allow_plugins, plugin_folder)
+    if modules is None:
+        check.finish()  # it has faults, and what types there are is not known
+    check_components(check, components, modules or ())
     check_data(check, data)
     wires = check_wires(check, check.section("wires"), ("wires",))
     schedule = check_schedule(check, document.value.get("schedule"), ("schedule",), None)
@@ -107,26 +139,33 @@ def _checked(document: Document, fallback: str, text: str, filename: str, direct
         record=record,
         initial=initial,
         phases=phases,
-        text=text,
-        filename=filename,
-        directory=directory,
+        text="",
+        filename="",
+        directory=FilePath(),
         marks=marks,
+        plugins=modules or (),
+        plugin_folder=plugin_folder if modules else None,
         warnings=tuple(marks.locate(fault) for fault in document.warnings),
     )
 
 
-def _read(config: str | PathLike[str] | Mapping[str, Any], text: str | bytes | None) -> tuple[Marked, str, str]:
-    """The values with marks, the name that faults show, and the text verbatim."""
+def _read(config: str | PathLike[str] | Mapping[str, Any], text: str | bytes | None) -> tuple[Marked, str, str, str]:
+    """The values with marks, the name that faults show, the text verbatim, and its digest."""
     if isinstance(config, Mapping):
         marked = from_mapping(config)
-        return marked, "config", json.dumps(marked.value, indent=1, ensure_ascii=False)
+        whole = json.dumps(marked.value, indent=1, ensure_ascii=False)
+        return marked, "config", whole, _digest(whole)
     filename = "<stdin>" if str(config) == "-" else str(config)
     if text is not None:
         given = text
     else:
         given = sys.stdin.buffer.read(MOST_BYTES + 1) if str(config) == "-" else _bytes(FilePath(config), filename)
     whole = decode(given, filename) if isinstance(given, bytes) else given
-    return read(whole, filename), filename, whole
+    return read(whole, filename), filename, whole, _digest(given)
+
+
+def _digest(data: str | bytes) -> str:
+    return hashlib.sha256(data.encode(errors="replace") if isinstance(data, str) else data).hexdigest()
 
 
 def _bytes(path: FilePath, filename: str) -> bytes:

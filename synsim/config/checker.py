@@ -58,7 +58,8 @@ class Checker:
             path = (*base, *wrong.path)
             about = path[:-1] if wrong.at_key and not wrong.subject else path
             end = "" if wrong.sentence.endswith((".", "?")) else "."
-            self.fault(path, f"{self.called(about)} {wrong.sentence}{end}", at_key=wrong.at_key)
+            more = "" if wrong.at_key else self.document.about_text(path)
+            self.fault(path, f"{self.called(about)} {wrong.sentence}{end}{more}", at_key=wrong.at_key)
 
     def inside(self, path: Path, at: int, message: str) -> None:
         """A fault inside a scalar, as far as its text stands in the file letter for letter."""

@@ -1,4 +1,5 @@
-"""The values of a config before they are checked: the text, the overrides put into it, `let` put in place.
+"""The values of a config before they are checked: the text, the overrides put into it, `let` and the environment put in
+place.
 
 `--set PATH=VALUE` says with the same paths and the same YAML what the file could have said: `z.tau_m`, `run.dt`,
 `let.hid`, `seed`, `data.x.scale`, `record.z.v.every`, `phases.train.trials`; a leading `components.` is accepted.
@@ -6,18 +7,35 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path as FilePath
 from typing import Any
 
-from synsim.config.yaml_source import MOST_DEPTH, MOST_NODES, Marked, read
+from synsim.config.bases import Whole
+from synsim.config.environment import BadText, Environment, asks
+from synsim.config.yaml_source import MOST_DEPTH, MOST_NODES, Marked, read, resolve
 from synsim.faults import ConfigError, Fault, Mark, Marks, Path, dotted, listing, suggest, there_are
 from synsim.values import shown
 
-SECTIONS = ("name", "seed", "let", "run", "data", "components", "wires", "schedule", "record", "initial", "phases")
-"""The top-level keys of a config."""
+SECTIONS = (
+    "name",
+    "seed",
+    "plugins",
+    "let",
+    "run",
+    "data",
+    "components",
+    "wires",
+    "schedule",
+    "record",
+    "initial",
+    "phases",
+)
+"""The top-level keys of a config, but for `extends`, which is gone once its files are read."""
 
-NOT_YET = ("sweep", "plugins", "extends", "launcher", "compression", "checkpoint")
+NOT_YET = ("sweep", "launcher", "checkpoint")
 """Keys that have a meaning in the design and that this version does not know."""
 
 _PAIRS = ("wires", "record", "initial")  # their keys hold a dot: wires.z.j
@@ -27,23 +45,35 @@ _LET = re.compile(r"\$\{\s*([^{}]*?)\s*\}")
 class Document:
     """Plain values with marks, open to change, and the faults found while changing them."""
 
-    def __init__(self, marked: Marked):
+    def __init__(self, whole: Whole, environment: Environment):
+        marked = whole.marked
         self.value: dict[str, Any] = marked.value
+        self.layers, self.folders = whole.layers, dict(whole.folders)
+        self.environment = environment
+        self.asked: dict[Path, list[str]] = {}  # variables, by the place of the text that they went into
+        self.written_in: dict[Path, str | None] = {}  # files, by the place of what let brought there
         self.keys, self.values = dict(marked.keys), dict(marked.values)
         self.faults: list[Fault] = []
         self.warnings: list[Fault] = []
         self.nodes = marked.nodes
-        self.source = marked.values[()].source if () in marked.values else None
 
     @property
     def marks(self) -> Marks:
         """The places of all keys and values, as they are now."""
         return Marks(self.keys, self.values)
 
-    def source_of(self, path: Path) -> str | None:
-        """What a value was read from: the text, or an argument."""
+    def layer_of(self, path: Path) -> int:
+        """How strong a value is: that of a file beats those of the files that it extends, an override beats all."""
         mark = self.values.get(path)
-        return self.source if mark is None else mark.source
+        if mark is None:
+            return len(self.layers) - 1
+        return self.layers.index(mark.source) if mark.source in self.layers else len(self.layers)
+
+    def folder_of(self, path: Path) -> FilePath:
+        """The folder of the file that a value is written in."""
+        mark = self.marks.find(path)
+        home = self.folders[self.layers[-1]]
+        return home if mark is None else self.folders.get(self.written_in.get(path, mark.source) or "", home)
 
     def names(self, section: str) -> list[str]:
         """The names in a section that is a mapping."""
@@ -103,6 +133,9 @@ class Document:
         if pieces[0] == "components" and len(pieces) > 1:
             pieces, columns = pieces[1:], columns[1:]
             known = self.names("components")
+        elif pieces[0] == "extends":
+            self.faults.append(Fault("extends stands in a file and cannot be overridden.", (), 1, columns[0], source))
+            return None
         elif pieces[0] in NOT_YET:
             self.faults.append(Fault(f"{pieces[0]} does not exist yet.", (), 1, columns[0], source))
             return None
@@ -204,6 +237,12 @@ class Document:
             else:
                 inside = inside[at]
 
+    def forget_marks(self, path: Path) -> None:
+        """Leave no place of what is inside a value, nor of the value."""
+        for marks in (self.keys, self.values):
+            for old in [each for each in marks if each[: len(path)] == path]:
+                del marks[old]
+
     def _replace_marks(self, path: Path, given: Marked) -> None:
         for marks in (self.keys, self.values):
             for old in [each for each in marks if len(each) > len(path) and each[: len(path)] == path]:
@@ -212,19 +251,17 @@ class Document:
         self.values.update({(*path, *inner): mark for inner, mark in given.values.items()})
         self.nodes += given.nodes
 
-    # let ----------------------------------------------------------------------------------------------------------
+    # let and the environment ---------------------------------------------------------------------------------------
 
-    def put_let_in_place(self) -> None:
-        """Replace every `${name}` by the value of that name under `let`, whose type it keeps."""
+    def put_in_place(self) -> None:
+        """Replace every `${name}` by the value of that name under `let`, whose type it keeps, and every `${env:NAME}`
+        by the text of that variable. Paths of files are relative to the config that they are written in: from here on
+        to the one that was asked for."""
         let = self.value.get("let")
         if let is not None and not isinstance(let, Mapping):
             self._at(("let",), f"let must be a mapping of names to values, not {shown(let)}.")
             let = {}
-        let = dict(let or {})
-        for name, value in let.items():
-            if any(isinstance(text, str) and "${" in text for text in _scalars(value)):
-                self._at(("let", name), f"let.{name} cannot refer to another name: write its value out.")
-                let[name] = None
+        let = {name: self._filled(value, ("let", name), None, {}, set()) for name, value in (let or {}).items()}
         sizes = {name: sum(1 for _ in _scalars(value)) for name, value in let.items()}
         used: set[str] = set()
         self.value = {
@@ -240,18 +277,26 @@ class Document:
                 else:
                     self.warnings.append(Fault(f"let.{name} is not used.", ("let", name), at_key=True))
 
-    def _filled(self, value: Any, path: Path, let: Mapping[str, Any], sizes: Mapping[str, int], used: set[str]) -> Any:
+    def _filled(
+        self, value: Any, path: Path, let: Mapping[str, Any] | None, sizes: Mapping[str, int], used: set[str]
+    ) -> Any:
+        """A value with all in place; without `let`, one of let itself."""
         if isinstance(value, dict):
-            return {key: self._filled(item, (*path, key), let, sizes, used) for key, item in value.items()}
+            filled = {key: self._filled(item, (*path, key), let, sizes, used) for key, item in value.items()}
+            if isinstance(filled.get("path"), str) and (path[0] in ("data", "phases") or filled.get("type") == "file"):
+                filled["path"] = self._from_home(filled["path"], (*path, "path"))
+            return filled
         if isinstance(value, list):
             return [self._filled(item, (*path, place), let, sizes, used) for place, item in enumerate(value)]
         if not isinstance(value, str) or "${" not in value:
             return value
         match = _LET.fullmatch(value)
-        if match is None:
-            self._at(path, f"${{name}} stands for a whole value, not for a piece of one: {shown(value)}.")
-            return None
+        if match is None or match.group(1).startswith("env:"):
+            return self._text(value, path)
         name = match.group(1).removeprefix("let.")
+        if let is None:
+            self._at(path, f"{dotted(path[:2])} cannot refer to another name: write its value out.")
+            return None
         if name not in let:
             near = suggest(name, let) or (f" It has {listing(let)}." if let else "")
             self._at(path, f"let has no name {name!r}.{near}")
@@ -263,9 +308,50 @@ class Document:
                 self.marks.locate(Fault("with let put in place there are more than 100,000 values.", path))
             )
         mark = self.values.get(("let", name))
-        if mark is not None and (mark.source or "").startswith("--set"):
-            self.values[path] = mark  # what is wrong with it is wrong in the argument
+        if mark is not None:
+            self.written_in[path] = mark.source
+            if (mark.source or "").startswith("--set"):
+                self.values[path] = mark  # what is wrong with it is wrong in the argument
+        for inner in [each for each in self.asked if each[:2] == ("let", name)]:
+            self.asked[(*path, *inner[2:])] = self.asked[inner]
         return let[name]
+
+    def _text(self, text: str, path: Path) -> str | None:
+        """A text with the variables of the environment in it."""
+        try:
+            filled = self.environment.fill(text)
+        except BadText as bad:
+            mark = self.values.get(path)
+            if mark is not None and mark.inside is not None and bad.at is not None:
+                self.faults.append(Fault(str(bad), path, mark.line, mark.inside + bad.at, mark.source))
+            else:
+                self._at(path, str(bad))
+            return None
+        if names := asks(text):
+            self.asked[path] = names
+        return filled
+
+    def about_text(self, path: Path) -> str:
+        """What to add to a complaint about a text that holds variables."""
+        names, value = self.asked.get(path), self._at_path(path)
+        if names is None or not isinstance(value, str):
+            return ""
+        try:
+            number = resolve(value)
+        except ValueError:
+            number = None
+        where = f" It comes from {listing(f'${{env:{name}}}' for name in names)}"
+        if isinstance(number, bool | int | float):
+            place = dotted(path[1:] if path[0] == "components" else path)
+            return f"{where}, which is always text: give a number by --set {place}={value}."
+        return f"{where}."
+
+    def _from_home(self, written: str, here: Path) -> str:
+        """A path that is relative to the file which names it, relative to that of the config."""
+        home, folder = self.folders[self.layers[-1]], self.folder_of(here)
+        if folder == home or os.path.isabs(written):
+            return written
+        return os.path.relpath(os.path.join(folder, written), home)
 
     def _at(self, path: Path, message: str, *, at_key: bool = False) -> None:
         self.faults.append(Fault(message, path, at_key=at_key))

@@ -121,7 +121,7 @@ def check_set(check: Checker, written: Mapping[str, Any], base: Path) -> dict[st
             check.key_fault(path, f"{component}.{name} shapes the program, so it is the same in every phase.")
         else:
             target = f"{component}.{setting.name}"
-            if target in values and check.document.source_of(path) == check.document.source:
+            if target in values and check.document.layer_of(path) < len(check.document.layers):  # no override
                 check.key_fault(path, f"{target} is set twice: write it once.")
             try:
                 values[target] = describe.check_value(setting, value)

@@ -47,7 +47,7 @@ def check_entry_record(check: Checker, value: Any, path: Path) -> RecordSettings
     """A data entry goes to the table of trials, row by row: there is nothing else to choose."""
     settings = check_record_settings(check, value, path)
     for key in value if isinstance(value, dict) else ():
-        if (key == "every" and settings.every != "trial") or key in ("window", "index", "reduce", "as"):
+        if (key == "every" and settings.every != "trial") or key in ("window", "index", "reduce", "as", "compression"):
             check.key_fault(
                 (*path, key),
                 f"{path[1]} is a data entry, which is recorded once a trial: leave out {key}, or write every: trial.",

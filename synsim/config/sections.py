@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping
+from pathlib import Path as FilePath
 from typing import Any
 
-from synsim import catalogue, describe
+from synsim import catalogue, describe, plugins
 from synsim.config.checker import Checker
 from synsim.config.document import NOT_YET, SECTIONS
-from synsim.faults import Path, suggest, there_are
+from synsim.faults import ConfigError, Fault, Path, listing, suggest, there_are
 from synsim.spec import RunSettings, TopSettings, TypedSettings
 from synsim.values import shown, shown_name
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 DEVICE = re.compile(r"[a-z]+(:\d{1,4})?", re.ASCII)
-RESERVED = {*SECTIONS, "sweep", "plugins", "extends", "reset"}
+RESERVED = {*SECTIONS, "sweep", "extends", "reset"}
 WINDOWS_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
 REFERENCE_TYPES = (
@@ -48,7 +49,7 @@ def check_top(check: Checker) -> dict[str, Any]:
         describe.settings_of(TopSettings),
         rest,
         noun="key",
-        others=[key for key in SECTIONS if key not in ("name", "seed")],
+        others=["extends", *(key for key in SECTIONS if key not in ("name", "seed"))],
     )
     check.wrongs((), wrongs)
     name = clean.get("name")
@@ -74,9 +75,47 @@ def check_top(check: Checker) -> dict[str, Any]:
     return clean
 
 
+def check_plugins(check: Checker, allowed: bool, folder: FilePath) -> tuple[str, ...] | None:
+    """The modules under `plugins`, imported if that is allowed, from `folder` where Python finds no such module; None
+    and a fault where one cannot be.
+
+    Raises ConfigError at once where it is not allowed.
+    """
+    before = len(check.faults)
+    written = check.value.get("plugins")
+    if written is None:
+        return ()
+    if not isinstance(written, list):
+        check.fault(("plugins",), f"plugins must be a list of modules, as [mypackage.cells], not {shown(written)}.")
+        return None
+    names: dict[str, int] = {}
+    for place, name in enumerate(written):
+        if not isinstance(name, str) or not plugins.NAME.fullmatch(name):
+            check.fault(("plugins", place), f"a plugin is the name of a module, as mypackage.cells, not {shown(name)}.")
+        elif name in names:
+            check.fault(("plugins", place), f"{name} is written twice: write it once.")
+        else:
+            names[name] = place
+    if names and not allowed:
+        those = f"the plugin{'s' if len(names) > 1 else ''} {listing(names)}"
+        message = (
+            f"the config asks for {those}, whose code would be run: allow that with --allow-plugins if you trust it."
+        )
+        raise ConfigError(check.document.marks.locate(Fault(message, ("plugins",))))
+    for name, place in names.items():
+        try:
+            catalogue.admit(name, folder)
+        except plugins.BadPlugin as bad:
+            check.fault(("plugins", place), f"the plugin {bad}.".replace("..", "."))
+    return tuple(names) if len(check.faults) == before else None
+
+
 def check_run(check: Checker) -> dict[str, Any]:
     """The settings of `run`."""
-    hints = {key: "it does not exist yet." for key in NOT_YET}
+    hints = {
+        **{key: "it does not exist yet." for key in NOT_YET},
+        "compression": "it is said of each record, as z.v: {compression: gzip}.",
+    }
     clean, wrongs = describe.check_settings(
         describe.settings_of(RunSettings), check.section("run"), noun="key", hints=hints
     )
@@ -120,11 +159,13 @@ def check_names(check: Checker, section: str, noun: str, written: Mapping[str, A
                 )
 
 
-def check_components(check: Checker, written: Mapping[str, Any]) -> None:
-    """Types, settings, and with them the compartments and methods that the other sections may name."""
+def check_components(check: Checker, written: Mapping[str, Any], modules: tuple[str, ...] = ()) -> None:
+    """Types, settings, and with them the compartments and methods that the other sections may name; types of the
+    package and of these plugins."""
+    known = catalogue.types_for(modules)
     for name, each in written.items():
         path = ("components", name)
-        type_name, rest = check_type(check, each, path, "component", catalogue.types())
+        type_name, rest = check_type(check, each, path, "component", known)
         if type_name is None:
             continue
         if type_name == catalogue.SYNAPSE:
@@ -180,6 +221,8 @@ def check_type(
         message = f"there is no {noun} type {shown_name(name)}.{there_are(known)}"
     else:
         message = f"there is no {noun} type {shown_name(name)}. `synsim components` lists those there are."
+        if bad := catalogue.broken():
+            message = f"{message} Not usable: {'; '.join(bad)}."
     check.fault((*path, "type"), message)
     return None, rest
 
@@ -194,24 +237,26 @@ def flattened(check: Checker, rest: dict[str, Any], path: Path) -> dict[str, Any
         for key, value in part.items():
             if key == "type":
                 continue
+            here, there = (*path, kind, key), (*path, key)
             if key in flat:
-                check.key_fault(
-                    (*path, kind, key), f"{path[1]}.{key} is written twice, here and outside {kind}: write it once."
-                )
-                continue
+                inside, outside = check.document.layer_of(here), check.document.layer_of(there)
+                if inside == outside:
+                    check.key_fault(here, f"{path[1]}.{key} is written twice, here and outside {kind}: write it once.")
+                if inside <= outside:
+                    continue
+                check.document.forget_marks(there)
             flat[key] = value
-            check.move_marks((*path, kind, key), (*path, key))
+            check.move_marks(here, there)
     return flat
 
 
 def drop_overridden(check: Checker, rest: dict[str, Any], path: Path, table: Mapping[str, describe.Setting]) -> None:
-    """An override of a setting that the text has under its other name wins over it."""
-    text = check.document.source
+    """What is written under one name of a setting wins over what a weaker file has under its other name, and an
+    override over any."""
     for name, setting in table.items():
-        written = [each for each in (name, *setting.also) if each in rest]
-        in_text = [each for each in written if check.document.source_of((*path, each)) == text]
-        if len(written) > len(in_text) > 0:
-            for each in in_text:
+        written = {each: check.document.layer_of((*path, each)) for each in (name, *setting.also) if each in rest}
+        for each, layer in written.items():
+            if layer < max(written.values()):
                 del rest[each]
 
 

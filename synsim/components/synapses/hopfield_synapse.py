@@ -6,11 +6,9 @@ import dataclasses
 import zlib
 from typing import Any, ClassVar, Literal
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Component, Now, View, inlet, outlet, param, part, rounded, state, static
 from synsim.initialisers import Array, Initialiser, Uniform
+from synsim.later import jax, jnp
 
 Form = Literal["reference", "published"]
 

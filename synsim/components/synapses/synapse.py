@@ -7,9 +7,6 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Compartment, Component, Declaration, Now, View, inlet, outlet, param, part, state, static
 from synsim.components.synapses.connectivity.connectivity import Connectivity
 from synsim.components.synapses.dynamics.dynamics import Dynamics
@@ -17,6 +14,7 @@ from synsim.components.synapses.dynamics.instant import InstantDynamics
 from synsim.components.synapses.rules.rule import Rule
 from synsim.components.synapses.rules.static import StaticRule
 from synsim.initialisers import Constant, Initialiser, Uniform
+from synsim.later import jax, jnp
 
 
 class Normalisation(Declaration, type_name="normalisation"):

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Compartment, Declaration
+from synsim.later import jax, jnp
 
 
 class Connectivity(Declaration, abstract=True):

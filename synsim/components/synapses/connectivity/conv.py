@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import jax
-from jax import lax
-
 from synsim.components.synapses.connectivity.sliding import Pair, SlidingConnectivity
+from synsim.later import jax, lax
 
 
 class ConvConnectivity(SlidingConnectivity, type_name="conv"):

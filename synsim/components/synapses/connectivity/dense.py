@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-import jax
-
 from synsim.component import static
 from synsim.components.synapses.connectivity.connectivity import Connectivity
+from synsim.later import jax
 
 
 class DenseConnectivity(Connectivity, type_name="dense"):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import jax
-
 from synsim.component import Now, View, rounded, state, static
 from synsim.components.synapses.dynamics.conductance import ConductanceDynamics
+from synsim.later import jax
 
 
 class AlphaDynamics(ConductanceDynamics, type_name="alpha"):

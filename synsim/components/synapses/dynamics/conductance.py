@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-
 from synsim.component import Compartment, Now, View, inlet, outlet, param, rounded, state, static
 from synsim.components.synapses.dynamics.dynamics import Dynamics
+from synsim.later import jax
 
 
 class ConductanceDynamics(Dynamics, abstract=True):

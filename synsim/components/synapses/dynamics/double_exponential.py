@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import jax
-
 from synsim.component import Now, View, param, rounded, state, static
 from synsim.components.synapses.dynamics.conductance import ConductanceDynamics
+from synsim.later import jax
 
 
 class DoubleExponentialDynamics(ConductanceDynamics, type_name="double_exponential"):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-
 from synsim.component import Compartment, Declaration, Now, View
+from synsim.later import jax
 
 
 class Dynamics(Declaration, abstract=True):

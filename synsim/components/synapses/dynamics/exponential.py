@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
-
 from synsim.component import Now, View, rounded
 from synsim.components.synapses.dynamics.conductance import ConductanceDynamics
+from synsim.later import jax
 
 
 class ExponentialDynamics(ConductanceDynamics, type_name="exponential"):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
-
 from synsim.component import Now, View, outlet
 from synsim.components.synapses.dynamics.dynamics import Dynamics
+from synsim.later import jax
 
 
 class InstantDynamics(Dynamics, type_name="instant"):

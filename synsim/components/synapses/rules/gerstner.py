@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import jax
-
 from synsim.component import Now, View, inlet, outlet, param, rounded
 from synsim.components.synapses.connectivity.connectivity import Connectivity
 from synsim.components.synapses.rules.rule import Rule
+from synsim.later import jax
 
 
 class GerstnerRule(Rule, type_name="gerstner"):
@@ -44,6 +43,7 @@ class GerstnerRule(Rule, type_name="gerstner"):
     dWeights = outlet("Update of the weights, before eta.", size="weight", batch=False)
 
     uses: ClassVar[str | None] = "correlations"
+    rates: ClassVar[tuple[tuple[str, ...], ...]] = (("eta",),)
     post_inlet: ClassVar[str | None] = "post"
 
     def change(self, x: View, connectivity: Connectivity) -> dict[str, jax.Array]:

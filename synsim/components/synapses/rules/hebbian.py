@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Compartment, Now, View, inlet, outlet, param, state, static
 from synsim.components.synapses.connectivity.connectivity import Connectivity
 from synsim.components.synapses.rules.rule import Rule
+from synsim.later import jax, jnp
 from synsim.optimisers import OPTIMISERS
 
 # the names that stand for one prior
@@ -66,6 +64,7 @@ class HebbianRule(Rule, type_name="hebbian"):
     dWeights = outlet("Update of the weights, before the optimiser.", size="weight", batch=False)
 
     uses: ClassVar[str | None] = "correlations"
+    rates: ClassVar[tuple[tuple[str, ...], ...]] = (("eta",),)
     post_inlet: ClassVar[str | None] = "post"
 
     @classmethod

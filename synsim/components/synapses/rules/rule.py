@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import jax
-
 from synsim.component import Compartment, Declaration, Now, View
 from synsim.components.synapses.connectivity.connectivity import Connectivity
+from synsim.later import jax
 
 
 class Rule(Declaration, abstract=True):
@@ -16,6 +15,7 @@ class Rule(Declaration, abstract=True):
 
     uses: ClassVar[str | None] = None  # what it needs of a connectivity: "correlations", or None
     post_inlet: ClassVar[str | None] = None  # the inlet that `back` falls back to
+    rates: ClassVar[tuple[tuple[str, ...], ...]] = ()  # nothing is learned where all settings of one group are 0
 
     @property
     def plastic(self) -> bool:

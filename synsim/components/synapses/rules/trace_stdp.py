@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import jax
-import jax.numpy as jnp
-
 from synsim.component import Compartment, Now, View, inlet, outlet, param
 from synsim.components.synapses.connectivity.connectivity import Connectivity
 from synsim.components.synapses.rules.rule import Rule
+from synsim.later import jax, jnp
 
 
 class TraceSTDPRule(Rule, type_name="trace_stdp"):
@@ -45,6 +43,7 @@ class TraceSTDPRule(Rule, type_name="trace_stdp"):
     dWeights = outlet("Update of the weights, before eta, decay and bounds.", size="weight", batch=False)
 
     uses: ClassVar[str | None] = "correlations"
+    rates: ClassVar[tuple[tuple[str, ...], ...]] = (("eta",), ("A_plus", "A_minus"))
     post_inlet: ClassVar[str | None] = "postSpike"
 
     @classmethod
