@@ -9,10 +9,14 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from conftest import choose
 
+import synsim
+from synsim import preflight
 from synsim.config import load
 from synsim.config.yaml_source import read
 from synsim.expressions import BadExpression, parse, written
@@ -77,31 +81,71 @@ def faults_of(text: str | bytes, *overrides: str, **more) -> list[str]:
 # wrong configs -----------------------------------------------------------------------------------------------------
 
 
-def _cases() -> dict[str, tuple[list[str], list[str]]]:
-    """Overrides and expected lines by file: `== file`, then `--set …` lines, then what is said."""
-    cases: dict[str, tuple[list[str], list[str]]] = {}
+@dataclass
+class Wrong:
+    """What is said of a wrong config: `== file` (and 66, where that is the exit code), `--set …` lines, then errors."""
+
+    exit_code: int
+    overrides: list[str]
+    said: list[str]
+
+
+def _cases() -> dict[str, Wrong]:
+    cases: dict[str, Wrong] = {}
     for block in (WRONG / "expected.txt").read_text().split("\n\n"):
         head, *lines = block.strip().splitlines()
-        name = head.removeprefix("== ")
+        name, _, code = head.removeprefix("== ").partition(" ")
         said = [line for line in lines if ": error: " in line]
         overrides = [line.removeprefix("--set ") for line in lines if line not in said]
-        cases[name] = (overrides, [line if line.startswith("--") else f"{name}:{line}" for line in said])
+        cases[name] = Wrong(
+            int(code or 2), overrides, [line if line.startswith("--") else f"{name}:{line}" for line in said]
+        )
     return cases
 
 
 @pytest.mark.parametrize("name", sorted(_cases()))
-def test_wrong_config(name):
-    overrides, expected = _cases()[name]
+def test_wrong_config(name, monkeypatch):
+    wrong = _cases()[name]
+    monkeypatch.setattr(preflight, "available_memory", lambda: 16 << 30)
+    spec = None
     with pytest.raises(ConfigError) as caught:
-        load(name, text=(WRONG / name).read_bytes(), overrides=overrides)
-    assert expected, "a wrong config says what is expected of it"
-    assert render(caught.value.faults) == expected
+        spec = load(name, text=(WRONG / name).read_bytes(), overrides=wrong.overrides, folder=WRONG)
+        synsim.check(spec)
+    assert wrong.said, "a wrong config says what is expected of it"
+    faults = [fault if spec is None else spec.locate(fault) for fault in caught.value.faults]
+    assert [line.replace(f"{WRONG}/", "") for line in render(faults)] == wrong.said
+    assert caught.value.exit_code == wrong.exit_code
 
 
 def test_every_wrong_config_is_tested():
     files = {path.name for path in WRONG.iterdir() if path.name != "expected.txt"}
     assert files == set(_cases())
-    assert len(files) >= 45
+    assert len(files) >= 80
+
+
+# `synsim check` of each, as a user types it: a process of its own is given as long as bare imports take, and no more
+
+
+@pytest.mark.parametrize("name", sorted(_cases())[:: choose(30, 12, 1)])
+def test_a_wrong_config_leaves_nothing_and_is_small(name, tmp_path):
+    wrong = _cases()[name]
+    words = [word for override in wrong.overrides for word in ("--set", override)]
+    program = (
+        "import re, sys; from synsim.cli import main; sys.argv[0] = 'synsim'\n"
+        "try: main()\nexcept SystemExit as end: code = end.code\n"
+        "most = int(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1]) >> 10\n"
+        "print(most); sys.exit(code)"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", program, "run", str(WRONG / name), *words, "--out", str(tmp_path / "runs")],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert shown.returncode == wrong.exit_code, shown
+    assert "Traceback" not in shown.stderr and len(shown.stderr.splitlines()) >= len(wrong.said)
+    assert not [path for path in tmp_path.rglob("*") if path.name != "runs"]
+    assert int(shown.stdout) < 200
 
 
 # right ones --------------------------------------------------------------------------------------------------------
