@@ -24,9 +24,9 @@ from conftest import choose
 from synsim import api, catalogue, describe, engine
 from synsim.component import Declaration, Now, Size, View
 from synsim.config import load
+from synsim.device import computing
 from synsim.faults import ConfigError
 from synsim.graph import Call, Graph
-from synsim.loop import computing
 from synsim.plan import plan
 
 pytestmark = pytest.mark.usefixtures("small_programs")
