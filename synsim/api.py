@@ -235,6 +235,8 @@ def _refuse_full_disk(it: RunPlan, directory: Path, resume: bool, overwrite: boo
 
 def status(directory: str | os.PathLike[str]) -> dict[str, Any]:
     """How the run in a folder stands: its state, how many of its steps are safe, and what to type next."""
+    from synsim import verification
+
     folder = Path(directory)
     if not folder.is_dir():
         raise MissingInput(Fault(f"{folder}: no such folder"))
@@ -242,8 +244,10 @@ def status(directory: str | os.PathLike[str]) -> dict[str, Any]:
     state, steps, saved = found["state"], found.get("steps"), found.get("steps_saved", 0)
     if (folder / f"{found.get('name')}.h5").is_file():
         state, saved = "done", steps if steps is not None else saved
-    elif state == "running" and not is_live(folder):
-        state, found["reason"] = "interrupted", "its process ended without a word"
+    else:
+        saved = verification.checkpointed(folder, saved)
+        if state == "running" and not is_live(folder):
+            state, found["reason"] = "interrupted", "its process ended without a word"
     about = {"folder": str(folder), "name": found.get("name"), "state": state, "steps_saved": saved, "steps": steps}
     kept = {key: found[key] for key in ("reason", "host", "pid", "job", "started", "updated") if key in found}
     go_on = {} if state in ("done", "running") else {"resume": f"synsim run {shlex.quote(str(folder))} --resume"}

@@ -51,6 +51,9 @@ CASES: dict[str, dict[str, Any]] = {
         if name not in {getattr(preset, kind) for preset in PRESETS}
     },
 }
+SOME = list(CASES)[:: choose(3, 1)]  # for tests that compile programs of each
+BOTH = [(3, "float32"), (1, "float64")]
+ALL = [*BOTH, (1, "float32"), (3, "float64")]
 
 
 # ------------------------------------------------------------------------------------------- a config for any type
@@ -235,8 +238,7 @@ def test_names_of_compartments_and_settings_do_not_clash():
 # ------------------------------------------------------------------------------------------- the pytree that it keeps
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(("batch", "precision"), choose(BOTH, ALL))
 @pytest.mark.parametrize("case", CASES)
 def test_every_method_keeps_the_tree_its_shapes_and_dtypes(case, batch, precision):
     it = planned(case, batch, precision)
@@ -311,8 +313,8 @@ def run_trial(it: Any) -> Any:
         )()
 
 
-@pytest.mark.parametrize(("batch", "precision"), choose([(3, "float32")], [(3, "float32"), (1, "float64")]))
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("batch", "precision"), choose(BOTH[:1], BOTH))
+@pytest.mark.parametrize("case", SOME)
 def test_fifty_steps_on_random_input_stay_finite_and_do_something(case, batch, precision):
     it = planned(case, batch, precision)
     carry, taken = random_run(case, batch, precision)
@@ -333,7 +335,7 @@ def close(a: Any, b: Any) -> None:
     np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * float(np.abs(a).max(initial=0.0)))
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", SOME)
 def test_a_step_is_the_same_plain_compiled_and_as_a_lane(case):
     """vmap over each number alone keeps every shape, and over all at once gives what each lane gives alone."""
     it = planned(case, 3)
@@ -378,7 +380,7 @@ def test_defaults_round_trip(case):
     jax.tree.map(np.testing.assert_array_equal, other, mine)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", SOME)
 def test_a_reset_returns_to_the_start_and_keeps_what_is_learned(case):
     it = planned(case, 3)
     graph = it.phases[0].graph
@@ -409,7 +411,7 @@ def test_a_reset_returns_to_the_start_and_keeps_what_is_learned(case):
 PRODUCTS = list(itertools.product(*(catalogue.parts(kind) for kind in ("connectivity", "dynamics", "rule"))))
 
 
-@pytest.mark.parametrize(("connectivity", "dynamics", "rule"), PRODUCTS)
+@pytest.mark.parametrize(("connectivity", "dynamics", "rule"), PRODUCTS[:: choose(3, 1)])
 def test_every_product_runs_or_says_what_is_missing(connectivity, dynamics, rule, tmp_path):
     chosen = {"connectivity": connectivity, "dynamics": dynamics, "rule": rule}
     try:

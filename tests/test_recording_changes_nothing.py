@@ -147,7 +147,7 @@ VARIANTS = {
     "GaussianNoise white": {"type": "GaussianNoise", "scaling": "white", "interval": 3.0, "sigma": 1.37},
     "VarTrace nearest": {"type": "VarTrace", "n_nearest_spikes": 2, "a_delta": 0.31, "tau_tr": 13.0},
 }
-CHOSEN = sorted(VARIANTS)[:: choose(quick=10, ci=4, full=1)]
+CHOSEN = sorted(VARIANTS)[:: choose(quick=25, ci=4, full=1)]
 
 
 def end(config):
