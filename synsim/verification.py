@@ -53,7 +53,7 @@ def verify(path: str | Path) -> Verification:
 
 
 def checkpointed(directory: Path, known: int) -> int:
-    """The step of the newest sound checkpoint, or `known`: a full disk may keep status.json from telling of the last."""
+    """The step of the newest sound checkpoint, or `known`: a full disk may keep status.json from telling of it."""
     found = {path: int(m[1]) for path in (directory / "ckpt").glob("*") if (m := CHECKPOINT.fullmatch(path.name))}
     newer = sorted((path for path, step in found.items() if step > known), key=found.__getitem__, reverse=True)
     return next((found[path] for path in newer if _checkpoint(path) is None), known)
