@@ -243,7 +243,7 @@ def check(
             spec = None
             try:
                 spec = _load(config, overrides, allow_plugins=allow_plugins)
-                from synsim.loop import planned
+                from synsim.device import planned
 
                 it = planned(spec)
             except ConfigError as error:

@@ -171,9 +171,12 @@ class Run:
         self._segments: Segments | None = None
         self._seen: dict[str, int] | None = None  # rows when the segments were looked at, should they be merged since
         self._steps_seen: int | None = None
-        if not self.path.exists():
-            raise MissingInput([Fault(f"{self.path}: no such file or directory")])
-        self._open()
+        try:
+            if not self.path.exists():
+                raise MissingInput([Fault(f"{self.path}: no such file or directory")])
+            self._open()
+        except OSError as error:
+            raise StoreError(f"{self.path} cannot be read: {error.strerror or error}") from error
 
     def _open(self) -> None:
         self.close()

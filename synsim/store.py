@@ -253,7 +253,8 @@ class Writer:
         """The run that is described here already, by its file or the head of its segments, or None."""
         for path in (self.target, self.directory / "seg" / "head.h5"):
             if self._fault(path) is None:
-                return Run(path)
+                with self._saving(f"{path}", "read"):
+                    return Run(path)
         return None
 
     def fault(self, step: int) -> str | None:
@@ -295,16 +296,16 @@ class Writer:
             return
         with self._saving(f"{self.directory / 'seg'}", "read"):
             segments = self._up_to(step, os.listdir(self._seg))
-        with Run(segments.folder / "head.h5") as head:
-            # the same config may be written otherwise now
-            origin = {key: str(head.provenance[key]) for key in self.layout.origin if key in head.provenance}
-            self.layout = replace(self.layout, config_text=head.config_text, origin=origin)
-        for record in self.layout.records:
-            if record.form == "report":
-                times = f"{group_of(self.layout, record)}/time"
-                if count := segments.rows(times):
-                    begin = segments.read(times, 0, 1, (), np.empty(0))
-                    self._begun[record.name] = float(begin[0]), count
+            with Run(segments.folder / "head.h5") as head:
+                # the same config may be written otherwise now
+                origin = {key: str(head.provenance[key]) for key in self.layout.origin if key in head.provenance}
+                self.layout = replace(self.layout, config_text=head.config_text, origin=origin)
+            for record in self.layout.records:
+                if record.form == "report":
+                    times = f"{group_of(self.layout, record)}/time"
+                    if count := segments.rows(times):
+                        begin = segments.read(times, 0, 1, (), np.empty(0))
+                        self._begun[record.name] = float(begin[0]), count
         self._segments, self._left = list(segments.names), None
         self._point = self.saved = step
         with self._saving(f"the run directory {self.directory}"):

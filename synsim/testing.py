@@ -29,7 +29,7 @@ from synsim import catalogue, describe, engine
 from synsim.component import Declaration, Now, Size, View
 from synsim.config import load
 from synsim.graph import Call, Graph
-from synsim.loop import computing
+from synsim.device import computing
 from synsim.plan import RunPlan, plan
 
 __all__ = ["CHECKS", "SIZED_CHECKS", "Specimen", "contract"]

@@ -52,6 +52,13 @@ def verify(path: str | Path) -> Verification:
     return Verification(verdicts, _good(path, verdicts))
 
 
+def checkpointed(directory: Path, known: int) -> int:
+    """The step of the newest sound checkpoint, or `known`: a full disk may keep status.json from telling of it."""
+    found = {path: int(m[1]) for path in (directory / "ckpt").glob("*") if (m := CHECKPOINT.fullmatch(path.name))}
+    newer = sorted((path for path, step in found.items() if step > known), key=found.__getitem__, reverse=True)
+    return next((found[path] for path in newer if _checkpoint(path) is None), known)
+
+
 def _folder(path: Path) -> Iterator[Verdict]:
     status = path / "status.json"
     name = path.name

@@ -119,7 +119,7 @@ def test_pc_digits_mean_over_seeds(tmp_path):
     assert np.mean(ends) >= 0.965
 
 
-@pytest.mark.parametrize("seed", range(choose(quick=1, ci=1, full=3)))
+@pytest.mark.parametrize("seed", range(choose(quick=0, ci=1, full=3)))
 def test_stdp_digits(tmp_path, seed):
     with run("stdp_digits", tmp_path, seed) as left:
         assert float(left["accuracy.agreement"].data[-1]) == pytest.approx(0.845, abs=0.03)
@@ -196,7 +196,7 @@ def covariance_of(rows):
     return np.cov(load_digits().data[:rows] / 16, rowvar=False, bias=True)
 
 
-@pytest.mark.parametrize("seed", range(choose(quick=1, ci=2, full=5)))
+@pytest.mark.parametrize("seed", range(choose(quick=0, ci=2, full=5)))
 def test_deconv_stdp(tmp_path, seed):
     with run("deconv_stdp", tmp_path, seed) as left:
         phase, overlap = left.trials.phase, np.asarray(left["likeness.overlap"].data).ravel()

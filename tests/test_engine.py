@@ -12,6 +12,7 @@ from conftest import choose
 
 from synsim import engine, loop
 from synsim.config import load
+from synsim.device import computing
 from synsim.faults import ConfigError
 from synsim.graph import Call
 from synsim.plan import plan
@@ -19,7 +20,7 @@ from synsim.plan import plan
 
 def planned(text):
     spec = load("-", text=text)
-    with loop.computing(spec):
+    with computing(spec):
         return plan(spec)
 
 
@@ -46,7 +47,7 @@ def records(it, **settings):
     from test_loop import Memory
 
     sink = Memory()
-    with loop.computing(it.spec):
+    with computing(it.spec):
         loop.simulate(it, sink, **settings)
     return sink
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from synsim import api, engine
+from synsim.device import computing
 from synsim.expressions import reads
 from synsim.faults import ConfigError, MissingInput
 from synsim.graph import Graph, override, unwired
-from synsim.loop import computing
 from synsim.plan import RunPlan
 
 pytestmark = pytest.mark.usefixtures("small_programs")

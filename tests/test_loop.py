@@ -11,9 +11,11 @@ import pytest
 
 from synsim import loop
 from synsim.config import load
+from synsim.device import computing
 from synsim.faults import RunError, Stopped
 from synsim.layout import Events
 from synsim.plan import plan
+from synsim.saving import Saving
 
 NOISY = """
 name: noisy
@@ -91,7 +93,7 @@ class Memory:
 def simulate(text, sink=None, **settings):
     sink = sink or Memory()
     spec = load("-", text=text)
-    with loop.computing(spec):
+    with computing(spec):
         it = plan(spec)
         outcome = loop.simulate(it, sink, **settings)
         return sink, {name: {k: np.asarray(v) for k, v in part.items()} for name, part in outcome.state.items()}
@@ -169,13 +171,13 @@ def test_another_component_changes_no_bit(unbroken):
 
 
 def test_a_slow_writer_changes_no_bit_and_overlaps_the_device(unbroken, monkeypatch):
-    monkeypatch.setattr(loop._Saving, "_patience", lambda self: 0.0)
+    monkeypatch.setattr(Saving, "_patience", lambda self: 0.0)
     same(unbroken, simulate(NOISY, Memory(delay=0.02), chunk=20))
 
 
 def test_the_device_computes_while_the_writer_writes(monkeypatch):
     """The next chunk is dispatched before the last one is written."""
-    monkeypatch.setattr(loop._Saving, "_patience", lambda self: 0.0)
+    monkeypatch.setattr(Saving, "_patience", lambda self: 0.0)
     happened, lock = [], threading.Lock()
 
     class Slow(Memory):
@@ -268,24 +270,12 @@ def test_a_stop_ends_at_a_border_with_everything_saved():
     np.testing.assert_array_equal(np.unique(sink.all("z.v")["trial"]), [0, 1])
 
 
-def test_pieces_cover_every_step_once():
-    for trials, steps, length in [(1, 10, 3), (5, 4, 9), (3, 7, 7), (2, 5, 100), (4, 6, 1)]:
-        seen = []
-        for piece in loop.pieces(trials, steps, length):
-            n = max(1, piece.n)
-            for i in range(piece.length):
-                trial, k = divmod(piece.k + i, steps)
-                seen.append((piece.trial + trial, k))
-            assert piece.length == (n * steps if piece.n else piece.length)
-        assert seen == [(t, k) for t in range(trials) for k in range(steps)]
-
-
 def test_four_values_of_a_leaf_compile_once():
     from synsim import engine
     from synsim.graph import override
 
     spec = load("-", text=NOISY)
-    with loop.computing(spec):
+    with computing(spec):
         it = plan(spec)
         phase = it.phases[0]
         traced = []

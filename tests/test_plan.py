@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from synsim import api, engine
+from synsim.device import computing
 from synsim.faults import ConfigError, MissingInput
-from synsim.loop import computing
 from synsim.plan import PhasePlan, RunPlan
 
 pytestmark = pytest.mark.usefixtures("small_programs")

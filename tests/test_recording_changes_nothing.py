@@ -14,6 +14,7 @@ from test_loop import Memory
 
 from synsim import describe, loop
 from synsim.config import load
+from synsim.device import computing
 from synsim.plan import plan
 
 HEBBIAN = [
@@ -146,11 +147,11 @@ VARIANTS = {
     "GaussianNoise white": {"type": "GaussianNoise", "scaling": "white", "interval": 3.0, "sigma": 1.37},
     "VarTrace nearest": {"type": "VarTrace", "n_nearest_spikes": 2, "a_delta": 0.31, "tau_tr": 13.0},
 }
-CHOSEN = sorted(VARIANTS)[:: choose(quick=10, ci=4, full=1)]
+CHOSEN = sorted(VARIANTS)[:: choose(quick=25, ci=4, full=1)]
 
 
 def end(config):
-    with loop.computing(spec := load(config)):
+    with computing(spec := load(config)):
         it = plan(spec)
         state = loop.simulate(it, Memory()).state["c"]
         return {name: np.asarray(value) for name, value in state.items()}

@@ -11,10 +11,10 @@ import pytest
 from conftest import choose
 
 from synsim import api, engine, loop
+from synsim.device import computing
 from synsim.faults import ConfigError
 from synsim.graph import Call, Graph
 from synsim.layout import Events, Trace
-from synsim.loop import computing
 from synsim.plan import RunPlan
 
 pytestmark = pytest.mark.usefixtures("small_programs")

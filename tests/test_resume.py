@@ -15,9 +15,10 @@ from stored import same_but_for_provenance
 from test_loop import NOISY
 
 import synsim
-from synsim import api, loop, merging, segments, store
+from synsim import api, device, merging, segments, store
 from synsim.config import load
 from synsim.faults import ConfigError, Locked, Stopped, StoreError
+from synsim.saving import Saving
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 TWO_PHASES = (
@@ -41,8 +42,7 @@ phases:
 
 def started(config: Any, out: Path, monkeypatch: pytest.MonkeyPatch, stops: int | None = None, **more: Any) -> Any:
     """A run that saves after every piece, and stops after so many; None where it was stopped."""
-    for name, value in (("SAVE_SECONDS", -1.0), ("SAVE_SHARE", 0.0), ("SAVE_COST", 0.0)):
-        monkeypatch.setattr(loop, name, value)
+    monkeypatch.setattr(Saving, "_patience", lambda self: -1.0)
     asked: list[int] = []
 
     def stop() -> bool:
@@ -174,8 +174,8 @@ def test_a_file_with_other_numbers_is_refused(monkeypatch, tmp_path):
 
 def test_drift_needs_to_be_accepted_and_stands_in_the_file(monkeypatch, tmp_path):
     started(shortened(NOISY), tmp_path, monkeypatch, 2, chunk=7)
-    real = loop.fingerprint
-    monkeypatch.setattr(loop, "fingerprint", lambda *given: real(*given) | {"jax": "9.9", "cpu_features": "none"})
+    real = device.fingerprint
+    monkeypatch.setattr(device, "fingerprint", lambda *given: real(*given) | {"jax": "9.9", "cpu_features": "none"})
     with pytest.raises(ConfigError, match=r"another version of jax .*9\.9 now\); what the CPU can do.*--accept-drift"):
         started(shortened(NOISY), tmp_path, monkeypatch, resume=True)
     notes: list[str] = []

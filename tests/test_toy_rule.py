@@ -14,8 +14,8 @@ import pytest
 from synsim import api, catalogue, describe, engine
 from synsim.components.synapses import presets, rules
 from synsim.config import load
+from synsim.device import computing
 from synsim.faults import ConfigError
-from synsim.loop import computing
 from synsim.reference import card_lines
 
 pytestmark = pytest.mark.usefixtures("small_programs")

@@ -11,7 +11,7 @@ import numpy as np
 
 from synsim import engine
 from synsim.config import load
-from synsim.loop import computing
+from synsim.device import computing
 from synsim.plan import plan
 
 

@@ -67,14 +67,15 @@ class Memory:
 
 def in_memory(trials: int, folder: Path) -> dict[str, float]:
     """Without the store: no segment, no checkpoint, no digest, no fsync."""
-    from synsim import loop
+    from synsim import loop, saving
     from synsim.config import load
+    from synsim.device import computing, use_compilation_cache
     from synsim.plan import plan
 
-    loop.encode = lambda point: b""
+    saving.encode = lambda point: b""
     spec = load("saving.yaml", text=CONFIG.format(trials=trials))
-    with loop.computing(spec) as device:
-        loop.use_compilation_cache(device)
+    with computing(spec) as device:
+        use_compilation_cache(device)
         it = plan(spec)
         before = time.process_time()
         outcome = loop.simulate(it, Memory())

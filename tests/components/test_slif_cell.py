@@ -15,6 +15,7 @@ from synsim import loop
 from synsim.component import Now
 from synsim.components.slif_cell import SLIFCell
 from synsim.config import load
+from synsim.device import computing
 from synsim.plan import plan
 
 
@@ -142,7 +143,7 @@ def test_the_threshold_outlives_reset_where_it_persists(persists):
             "components": {"z": cell},
             "wires": {"z.j": 3.0},
         }
-        with loop.computing(spec := load(config)):
+        with computing(spec := load(config)):
             return np.asarray(loop.simulate(plan(spec), Memory()).state["z"]["v_thr"])
 
     once, twice = end(1), end(2)

@@ -18,8 +18,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 from stored import ALL_STEPS, blocks, layout, states
 
-from synsim import api, merging, store
+from synsim import merging, store
 from synsim.checkpoint import Checkpoint, encode
+from synsim.resuming import last_point
 from synsim.store import Writer
 
 SAVE = 30  # steps between two saves, so that some cut a trial
@@ -43,7 +44,7 @@ def small_run(
         if writer.finished:
             writer.tidy()
             return
-        point = api._point(writer, it, PRINTS, False, lambda _: None)[0] if resume else None
+        point = last_point(writer, it, PRINTS, False, lambda _: None)[0] if resume else None
         if resume:
             writer.go_on(point.step if point else 0)
         began(point.step if point else 0)

@@ -19,6 +19,7 @@ from faults.looking import complete
 from synsim import api, loop
 from synsim.faults import Stopped
 from synsim.reading import read_status
+from synsim.saving import Saving
 
 CHUNK, STOPPED = 20, 120
 # goes on with every folder that it is given, and says how that ended, whatever the parsing of wrong bits does to it
@@ -28,6 +29,7 @@ from pathlib import Path
 import synsim
 from faults.command import every_chunk
 from synsim.faults import SynsimError
+from synsim.saving import Saving
 every_chunk(40)
 for folder, config in json.load(sys.stdin):
     notes, code, said = [], 0, ""
@@ -63,8 +65,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     place = tmp_path_factory.mktemp("runs")
     (place / "noisy.yaml").write_text(NOISY)
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("simulate", "SAVE_SECONDS", "SAVE_SHARE", "SAVE_COST"):
-            patch.setattr(loop, name, getattr(loop, name))
+        patch.setattr(loop, "simulate", loop.simulate)
+        patch.setattr(Saving, "_patience", Saving._patience)
         every_chunk(CHUNK)
         package.run(place / "noisy.yaml", out=place / "whole").close()
         asked: list[int] = []

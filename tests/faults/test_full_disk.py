@@ -18,6 +18,7 @@ import synsim as package
 from faults.command import NOISY, STEPS, Done, every_chunk, leftovers, synsim
 from faults.looking import complete, look, reported
 from synsim import files, loop, merging, store
+from synsim.saving import Saving
 
 CHUNK = 40
 # spikes in every step, of which the estimate of the file's size knows nothing: it fits, until it does not
@@ -81,8 +82,8 @@ def unbroken(disk: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
         return call
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("simulate", "SAVE_SECONDS", "SAVE_SHARE", "SAVE_COST"):
-            patch.setattr(loop, name, getattr(loop, name))
+        patch.setattr(loop, "simulate", loop.simulate)
+        patch.setattr(Saving, "_patience", Saving._patience)
         every_chunk(CHUNK)
         patch.setattr(store, "publish", watched(store.publish))
         patch.setattr(store, "publish_sealed", watched(store.publish_sealed))

@@ -31,6 +31,7 @@ from synsim.faults import StoreError, SynsimError
 from synsim.files import SEAL_BYTES, opened_seal, publish_sealed
 from synsim.foreign import read_array
 from synsim.reading import status_digest
+from synsim.saving import Saving
 
 SECRET = "what nobody may see"
 
@@ -271,8 +272,8 @@ POINTS: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("name", POINTS)
 def test_checkpoints(name, runs, canary, tmp_path, monkeypatch):  # noqa: F811
     """Each is sealed as ours are. Nothing in it is run, and the older one is used."""
-    for each in ("simulate", "SAVE_SECONDS", "SAVE_SHARE", "SAVE_COST"):
-        monkeypatch.setattr(loop, each, getattr(loop, each))
+    monkeypatch.setattr(loop, "simulate", loop.simulate)
+    monkeypatch.setattr(Saving, "_patience", Saving._patience)
     every_chunk(40)
     folder = shutil.copytree(runs[0], tmp_path / "runs" / "noisy")
     older, newer = sorted((folder / "ckpt").iterdir())

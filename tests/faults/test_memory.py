@@ -170,7 +170,8 @@ def test_memory_that_runs_out_all_the_same_is_one_line(tmp_path):
     (tmp_path / "square.yaml").write_text(config(1000))
     hungry = tmp_path / "hungry.py"
     hungry.write_text(
-        "import runpy, sys\nfrom synsim import loop\ndef encode(point):\n    raise MemoryError\nloop.encode = encode\n"
+        "import runpy, sys\nfrom synsim import saving\ndef encode(point):\n    raise MemoryError\n"
+        "saving.encode = encode\n"
         f"sys.argv[0] = {str(HERE)!r}\nrunpy.run_path({str(HERE)!r}, run_name='__main__')\n"
     )
     words = [sys.executable, str(hungry), "{}", "run", "square.yaml", "-q"]

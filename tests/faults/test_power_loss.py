@@ -22,10 +22,11 @@ from faults.command import NOISY
 from faults.looking import complete
 from faults.power_loss import File, Folder, Killed, Recording, crash
 from faults.small_run import small_run
-from synsim import loop, merging, store
+from synsim import merging, store
 from synsim.faults import StoreError
 from synsim.files import seal_fault
 from synsim.reading import read_status
+from synsim.saving import Saving
 
 IMAGES = choose(1, 8, 100)  # of each kind of start
 STARTS = ("anew", "resumed", "in the place of a finished one", "in the place of a stopped one")
@@ -139,8 +140,7 @@ def test_after_a_kill(tmp_path, monkeypatch):
 
 
 def test_of_a_simulation(tmp_path, monkeypatch):
-    for name, value in (("SAVE_SECONDS", -1.0), ("SAVE_SHARE", 0.0), ("SAVE_COST", 0.0)):
-        monkeypatch.setattr(loop, name, value)
+    monkeypatch.setattr(Saving, "_patience", lambda self: -1.0)
     real = store.Writer.checkpoint
     whole = tmp_path / "whole" / "noisy.h5"
     spec = synsim.load("noisy.yaml", text=NOISY)

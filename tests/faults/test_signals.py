@@ -23,8 +23,9 @@ from faults.command import NOISY, command, environment, leftovers
 from faults.looking import complete, look, reported
 from faults.plastic import CHUNK, NAME, PROCESSES, Ended, Started, Undisturbed, again, busy, prepare
 from faults.tracing import needs_strace
-from synsim import api, loop, merging
+from synsim import api, merging
 from synsim.faults import Stopped
+from synsim.saving import Saving
 
 SECONDS = 5.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
@@ -163,8 +164,7 @@ def test_a_terminal_that_is_closed(undisturbed, tmp_path):
 def test_a_stop_while_much_is_looked_through(tmp_path, monkeypatch):
     """Going on begins with every digest, and a merge with every segment: days of results take more than 5 s."""
     folder, spec = tmp_path / "noisy", synsim.load("noisy.yaml", text=NOISY)
-    for name, value in (("SAVE_SECONDS", -1.0), ("SAVE_SHARE", 0.0), ("SAVE_COST", 0.0)):
-        monkeypatch.setattr(loop, name, value)
+    monkeypatch.setattr(Saving, "_patience", lambda self: -1.0)
     asked: list[int] = []
     with pytest.raises(Stopped):
         synsim.run(spec, out=tmp_path, chunk=40, stop=lambda: bool(asked.append(1) or len(asked) > 3))

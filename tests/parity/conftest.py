@@ -1,4 +1,4 @@
-"""The reference runs beside the tests that come first: one process over the cases that were chosen."""
+"""One process runs the reference over the cases that were chosen."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-HERE = Path(__file__).parent
-WANTED = pytest.StashKey[tuple[Path, "subprocess.Popen[bytes]"]]()
+DRIVER = Path(__file__).parent / "reference_driver.py"
 
 
 def reference_python() -> str | None:
@@ -27,40 +24,19 @@ def reference_python() -> str | None:
     return None
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    chosen = [item for item in session.items if "reference" in getattr(item, "fixturenames", ())]
-    python = reference_python() if chosen and not session.config.option.collectonly else None
+@pytest.fixture(scope="session")
+def reference(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    """What the reference gave, from one run of it over all cases."""
+    python = reference_python()
     if python is None:
-        return
-    names = [item.callspec.params["case"].name for item in chosen if "case" in getattr(item, "callspec", item).params]  # type: ignore[attr-defined]
-    folder = Path(tempfile.mkdtemp(prefix="synsim-reference-"))
+        pytest.skip("ngclearn is not installed here and SYNSIM_REFERENCE_PYTHON names no Python that has it")
+    callspecs = [getattr(item, "callspec", None) for item in request.session.items]
+    names = [each.params["case"].name for each in callspecs if each and hasattr(each.params.get("case"), "compare")]
+    folder = tmp_path_factory.mktemp("reference")
     (folder / "cases.txt").write_text("\n".join(names))
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "PYTHON"))}
-    with open(folder / "said.txt", "wb") as said:
-        process = subprocess.Popen(
-            [python, str(HERE / "reference_driver.py"), str(folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-            env={**plain, "JAX_PLATFORMS": "cpu"},
-        )
-    session.config.stash[WANTED] = folder, process
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    if WANTED in config.stash:
-        folder, process = config.stash[WANTED]
-        process.kill()
-        process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def reference(pytestconfig: pytest.Config) -> Iterator[dict[str, np.ndarray]]:
-    """What the reference gave, from one run of it over all cases."""
-    if WANTED not in pytestconfig.stash:
-        pytest.skip("ngclearn is not installed here and SYNSIM_REFERENCE_PYTHON names no Python that has it")
-    folder, process = pytestconfig.stash[WANTED]
-    assert process.wait() == 0, (folder / "said.txt").read_text(errors="replace")[-3000:]
+    env = {**plain, "JAX_PLATFORMS": "cpu"}
+    told = subprocess.run([python, str(DRIVER), str(folder)], stdin=subprocess.DEVNULL, capture_output=True, env=env)
+    assert told.returncode == 0, told.stderr.decode(errors="replace")[-3000:]
     with np.load(folder / "reference.npz") as found:
-        yield dict(found)
+        return dict(found)

@@ -14,9 +14,9 @@ from stepping import run, starts, synapse
 from synsim import api, catalogue, engine
 from synsim.components.synapses.rules.static import StaticRule
 from synsim.components.synapses.synapse import Synapse
+from synsim.device import computing
 from synsim.faults import ConfigError
 from synsim.initialisers import Constant
-from synsim.loop import computing
 
 pytestmark = pytest.mark.usefixtures("small_programs")
 

@@ -17,10 +17,10 @@ from synsim.components.synapses.rules.hebbian import HebbianRule
 from synsim.components.synapses.rules.rule import Rule
 from synsim.components.synapses.rules.static import StaticRule
 from synsim.components.synapses.synapse import Normalisation, Synapse, compartments_of
+from synsim.device import computing
 from synsim.faults import ConfigError
 from synsim.graph import Graph
 from synsim.initialisers import Constant
-from synsim.loop import computing
 
 pytestmark = pytest.mark.usefixtures("small_programs")
 

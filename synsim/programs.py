@@ -1,0 +1,96 @@
+"""The compiled programs of a phase: the engine's functions for its graph, each for the sizes it is called with."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from synsim import engine
+from synsim.engine import Carry
+from synsim.graph import Graph
+from synsim.plan import PhasePlan
+from synsim.records import Take
+
+CONSTANT_ELEMENTS = 1 << 14  # a larger array in the graph is an argument of the program, not a constant in it
+
+
+class Programs:
+    """The compiled programs of one phase. Its numbers are constants in them, but for large arrays."""
+
+    def __init__(self, phase: PhasePlan):
+        self.phase = phase
+        self.compile_seconds = 0.0
+        leaves, self._tree = jax.tree.flatten(phase.graph)
+        self._large = [i for i, leaf in enumerate(leaves) if np.size(leaf) > CONSTANT_ELEMENTS]
+        self._leaves = leaves
+        self._given = [jax.device_put(leaves[i]) for i in self._large]
+        self._compiled: dict[tuple, Any] = {}
+
+    def graph(self, given: list[Any]) -> Graph:
+        """The graph with its large arrays as the program's arguments."""
+        leaves = list(self._leaves)
+        for i, leaf in zip(self._large, given, strict=True):
+            leaves[i] = leaf
+        return jax.tree.unflatten(self._tree, leaves)
+
+    def call(self, what: Callable[..., Any], static: tuple, *args: Any) -> Any:
+        """Runs an engine function, compiling it where this is the first time for these sizes."""
+        key = (what, static)
+        if key not in self._compiled:
+            began = time.perf_counter()
+            traced = jax.jit(lambda given, *rest: what(self.graph(given), *rest, *static))
+            self._compiled[key] = _compile(traced.lower(self._given, *args))
+            self.compile_seconds += time.perf_counter() - began
+        return self._compiled[key](self._given, *args)
+
+    def trials(self, carry: Carry, data: Any, g0: int, n: int) -> Any:
+        """`n` whole trials."""
+        return self.call(_trials(self.phase.takes), (n,), carry, data, np.uint32(g0))
+
+    def begin(self, carry: Carry, data: Any, g: int) -> Any:
+        """The calls at a trial's start."""
+        return self.call(engine.begin_trial, (), carry, data, np.uint32(g))
+
+    def steps(self, carry: Carry, data: Any, g0: int, k0: int, length: int, careful: bool = False) -> Any:
+        """Some steps of one trial."""
+        return self.call(_steps(self.phase.takes), (length, careful), carry, data, np.uint32(g0), np.int32(k0))
+
+    def end(self, carry: Carry, data: Any, g: int) -> Any:
+        """The calls at a trial's end."""
+        return self.call(_end(self.phase.takes), (), carry, data, np.uint32(g))
+
+
+def _compile(lowered: Any) -> Any:
+    """The program. What a process was killed while keeping, jax neither uses nor mends: all that is kept is dropped."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        program = lowered.compile()
+    for each in said:
+        folder = getattr(jax.config, "jax_compilation_cache_dir", None)
+        if folder and "Error reading persistent compilation cache" in str(each.message):
+            for path in (*Path(folder).glob("*-cache"), *Path(folder).glob("*-atime")):
+                with suppress(OSError):
+                    path.unlink()
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    return program
+
+
+# one function object for one set of records, so that equal programs are compiled once
+
+
+def _memo(make: Callable[[tuple[Take, ...]], Callable[..., Any]]) -> Callable[[tuple[Take, ...]], Callable[..., Any]]:
+    known: dict[tuple[Take, ...], Callable[..., Any]] = {}
+    return lambda takes: known.setdefault(takes, make(takes))
+
+
+_trials = _memo(lambda takes: lambda graph, *rest: engine.trials(graph, takes, *rest))
+_steps = _memo(lambda takes: lambda graph, *rest: engine.steps(graph, takes, *rest))
+_end = _memo(lambda takes: lambda graph, *rest: engine.end_trial(graph, takes, *rest))
