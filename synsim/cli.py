@@ -244,6 +244,7 @@ def check(
             try:
                 spec = _load(config, overrides, allow_plugins=allow_plugins)
                 from synsim.device import planned
+                from synsim.doubts import doubts
 
                 it = planned(spec)
             except ConfigError as error:
@@ -254,14 +255,15 @@ def check(
                 documents.append({"config": config, "ok": False, "errors": lines})
                 say(lines)
                 continue
-            _warn(spec)
+            warnings = spec.render([*spec.warnings, *doubts(it)], "warning")
+            say(warnings)
             if as_json:
                 documents.append(
                     {
                         "config": config,
                         "ok": True,
                         "errors": [],
-                        "warnings": spec.render(spec.warnings, "warning"),
+                        "warnings": warnings,
                         **_plan_document(it),
                         **({"resolved": spec.resolved()} if resolved else {}),
                     }

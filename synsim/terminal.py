@@ -86,6 +86,10 @@ class Teller:
             tell(words)
 
     def started(self, it: RunPlan, directory: Path, step: int) -> None:
+        from synsim.doubts import doubts
+
+        if step == 0:
+            say(it.spec.render(doubts(it), "warning"))
         if self.quiet:
             return
         units = sum(1 for _ in it.spec.components)

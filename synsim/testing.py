@@ -28,8 +28,8 @@ import numpy as np
 from synsim import catalogue, describe, engine
 from synsim.component import Declaration, Now, Size, View
 from synsim.config import load
-from synsim.graph import Call, Graph
 from synsim.device import computing
+from synsim.graph import Call, Graph
 from synsim.plan import RunPlan, plan
 
 __all__ = ["CHECKS", "SIZED_CHECKS", "Specimen", "contract"]

@@ -185,7 +185,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "comparing": ("spec",),
     "completion": ("catalogue", "config.*", "describe", "reference", "spec", "starting", "values"),
     "arguments": (),
-    "terminal": ("faults", "loop", "plan"),
+    "terminal": ("doubts", "faults", "loop", "plan"),
     "resuming": ("checkpoint", "config", "faults", "files", "plan", "reading", "spec", "store"),
     "api": (
         "",
@@ -213,6 +213,8 @@ WITHIN: dict[str, tuple[str, ...]] = {
         "completion",
         "config",
         "describe",
+        "device",
+        "doubts",
         "faults",
         "loop",
         "pages",
@@ -230,7 +232,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
         "versions",
     ),
     # the contract of components, for the tests of whoever writes one
-    "testing": ("catalogue", "component", "config", "describe", "engine", "graph", "loop", "plan"),
+    "testing": ("catalogue", "component", "config", "describe", "device", "engine", "graph", "plan"),
     "__main__": ("cli",),
     "": ("api", "faults"),
 }
