@@ -6,7 +6,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from synsim import preflight
 from synsim.faults import ConfigError, Fault, listing
 from synsim.plan import RunPlan, plan
 from synsim.spec import Spec
+
+CACHE_BYTES = 512 << 20  # of compiled programs
 
 
 @contextmanager
@@ -68,7 +70,11 @@ def cpu_features() -> str:
 
 
 def use_compilation_cache(device: Any) -> None:
-    """Keeps compiled programs between runs, apart for each jaxlib, device kind and CPU; off where it cannot write."""
+    """Keeps compiled programs between runs, apart for each jaxlib, device kind and CPU; off where it cannot write.
+
+    How many is limited here and not by jax: a process that is killed while jax keeps a program for a limited cache
+    leaves it in a state in which no other process can keep any.
+    """
     base = os.environ.get("SYNSIM_CACHE_DIR") or os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "synsim"
     )
@@ -83,7 +89,25 @@ def use_compilation_cache(device: Any) -> None:
         usable = False
     jax.config.update("jax_compilation_cache_dir", str(folder) if usable else None)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-    jax.config.update("jax_compilation_cache_max_size", 512 << 20)
+    jax.config.update("jax_compilation_cache_max_size", -1)
+    if usable:
+        _drop_oldest(folder)
+
+
+def _drop_oldest(folder: Path) -> None:
+    """Those that were not used for longest go until the others are within the limit."""
+    kept = []
+    for path in folder.glob("*-cache"):
+        with suppress(OSError):
+            about = path.stat()
+            kept.append((max(about.st_atime, about.st_mtime), about.st_size, path))
+    held = sum(size for _, size, _ in kept)
+    for _, size, path in sorted(kept):
+        if held <= CACHE_BYTES:
+            return
+        with suppress(OSError):
+            path.unlink()
+        held -= size
 
 
 def fingerprint(it: RunPlan, device: Any) -> dict[str, str]:

@@ -18,6 +18,7 @@ from synsim.graph import Graph
 from synsim.plan import PhasePlan
 from synsim.records import Take
 
+BEING_KEPT_SECONDS = 60.0  # a file that was written to as lately may not be whole yet
 CONSTANT_ELEMENTS = 1 << 14  # a larger array in the graph is an argument of the program, not a constant in it
 
 
@@ -68,16 +69,20 @@ class Programs:
 
 
 def _compile(lowered: Any) -> Any:
-    """The program. What a process was killed while keeping, jax neither uses nor mends: all that is kept is dropped."""
+    """The program. What a process was killed while keeping, jax neither uses nor mends, nor says which it is.
+
+    So all that is kept is dropped, but for what another process may be keeping at this moment.
+    """
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         program = lowered.compile()
     for each in said:
         folder = getattr(jax.config, "jax_compilation_cache_dir", None)
         if folder and "Error reading persistent compilation cache" in str(each.message):
-            for path in (*Path(folder).glob("*-cache"), *Path(folder).glob("*-atime")):
+            for path in Path(folder).glob("*-cache"):
                 with suppress(OSError):
-                    path.unlink()
+                    if time.time() - path.stat().st_mtime > BEING_KEPT_SECONDS:
+                        path.unlink()
         else:
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
     return program

@@ -44,7 +44,7 @@ def left_spec(directory: Path, allow_plugins: bool = False) -> Spec:
             faults.append(str(error))
     else:
         if faults:
-            raise StoreError(f"{'; '.join(faults)}; --resume works still with its config in place of {directory}")
+            raise StoreError(f"{'; '.join(faults)}; give its config in place of {directory}")
         raise ConfigError(f"nothing to go on with in {directory}; start it by its config")
     left: dict[str, Any] = {}
     with suppress(StoreError):
