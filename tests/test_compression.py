@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import synsim
-from synsim import api, compression, loop, segments, store
+from synsim import api, compression, segments, store
 from synsim.config import load
 from synsim.data import load as load_entry
 from synsim.faults import ConfigError, Stopped, StoreError, render
 from synsim.rasters import Clock
+from synsim.saving import Saving
 from synsim.spec import TypedSettings
 
 pytest.importorskip("hdf5plugin")
@@ -36,8 +37,7 @@ NAMES = ("gzip", "zstd", "lz4")
 
 
 def saving(monkeypatch):
-    for name, value in (("SAVE_SECONDS", -1.0), ("SAVE_SHARE", 0.0), ("SAVE_COST", 0.0)):
-        monkeypatch.setattr(loop, name, value)
+    monkeypatch.setattr(Saving, "_patience", lambda self: -1.0)
     monkeypatch.setattr(store, "MANY", 3)  # some segments become one on the way
 
 

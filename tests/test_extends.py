@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import synsim
-from synsim import loop
 from synsim.config import bases, load
 from synsim.faults import ConfigError, MissingInput, Stopped, render
+from synsim.saving import Saving
 
 BASE = """\
 seed: 3
@@ -272,8 +272,7 @@ def test_a_run_tells_its_files_and_goes_on_without_them(written, monkeypatch):
     ]
     with synsim.run("a.yaml", out="whole") as whole:
         assert json.loads(whole.provenance["files"]) == files
-    for name, value in (("SAVE_SECONDS", -1.0), ("SAVE_SHARE", 0.0), ("SAVE_COST", 0.0)):
-        monkeypatch.setattr(loop, name, value)
+    monkeypatch.setattr(Saving, "_patience", lambda self: -1.0)
     asked = iter(range(1000))
     with pytest.raises(Stopped):
         synsim.run("a.yaml", out="runs", chunk=40, stop=lambda: next(asked) >= 3)

@@ -220,7 +220,9 @@ def test_a_type_is_offered_for_every_type(folder):
 
 
 def test_completion_is_installed(tmp_path):
-    done, _ = started(["--install-completion", "bash"], tmp_path, HOME=str(tmp_path))
+    done, _ = started(
+        ["--install-completion", "bash"], tmp_path, HOME=str(tmp_path), _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1"
+    )
     assert done.returncode == 0 and "bash completion installed" in done.stdout
     (script,) = (tmp_path / ".bash_completions").iterdir()
     assert "_SYNSIM_COMPLETE=complete_bash" in script.read_text()

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 import synsim
-from synsim import api, data, loop, streaming
+from synsim import api, data, pieces, streaming
 from synsim.config import load
 from synsim.faults import ConfigError, MissingInput, RunError, Stopped
 from synsim.rasters import Clock
+from synsim.saving import Saving
 from synsim.spec import TypedSettings
 from synsim.streaming import Stream
 
@@ -121,8 +122,7 @@ def test_it_goes_on_from_where_it_stopped(tmp_path, monkeypatch):
     np.save(tmp_path / "film.npy", RANDOM.uniform(0, 40, (300, 6)).astype("f4"))
     (tmp_path / "a.yaml").write_text(CONFIG.format(steps=300, axes="step, unit", more="trials: 2"))
     monkeypatch.setattr(streaming, "STREAM_BYTES", 100)
-    for name, value in (("SAVE_SECONDS", -1.0), ("SAVE_SHARE", 0.0), ("SAVE_COST", 0.0)):
-        monkeypatch.setattr(loop, name, value)
+    monkeypatch.setattr(Saving, "_patience", lambda self: -1.0)
     with synsim.run(load(tmp_path / "a.yaml"), out=tmp_path / "whole", chunk=70) as left:
         whole = left.records["z.v"].data[:]
     asked = iter(range(1000))
@@ -141,9 +141,9 @@ def test_a_chunk_is_no_longer_than_what_may_be_held(tmp_path, monkeypatch):
     np.save(tmp_path / "film.npy", np.zeros((4000, 6), "f4"))
     (tmp_path / "a.yaml").write_text(CONFIG.format(steps=4000, axes="step, unit", more="trials: 1"))
     monkeypatch.setattr(streaming, "STREAM_BYTES", 100)
-    monkeypatch.setattr(loop, "CHUNK_BYTES", 100 * 48)
+    monkeypatch.setattr(pieces, "CHUNK_BYTES", 100 * 48)
     (phase,) = api.check(load(tmp_path / "a.yaml")).phases
-    assert phase.streamed_bytes() == 4000 * 48 and 16 <= loop.first_length(phase) <= 100
+    assert phase.streamed_bytes() == 4000 * 48 and 16 <= pieces.first_length(phase) <= 100
 
 
 def test_what_is_wrong_in_the_middle_ends_the_run_there(tmp_path, monkeypatch):
@@ -227,8 +227,8 @@ def test_memory_stays_flat(kind, tmp_path):
         )
     )
     code = (
-        "import resource, synsim; synsim.run('a.yaml').close()\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "import re, synsim; synsim.run('a.yaml').close()\n"
+        "print(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1])"
     )
     env = {**os.environ, "PYTHONPATH": str(Path(synsim.__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)

@@ -9,7 +9,7 @@ import pytest
 
 from synsim import api, describe
 from synsim.faults import ConfigError
-from synsim.pages import card_lines, card_markdown
+from synsim.reference import card_lines, card_markdown
 
 TYPES = {
     "TraceSTDPSynapse": (dict(shape=[2, 3]), (2,), (3,)),
