@@ -88,7 +88,7 @@ class Pictures(Adjusted, abstract=True):
     )
     axes: Axes | None = static("Names of the axes: [row, unit], or [row, y, x], [row, y, x, channel].", default=None)
 
-    def _chosen(self, images: np.ndarray, labels: np.ndarray, side: int) -> tuple[np.ndarray, Axes]:
+    def _part_of(self, images: np.ndarray, labels: np.ndarray, side: int) -> tuple[np.ndarray, Axes]:
         if self.part == "labels":
             return labels, self.axes or ("row",)
         if self.part == "one_hot":
@@ -107,7 +107,7 @@ class Digits(Pictures, type_name="digits"):
         """The values and their axes, before anything is done to them."""
         del directory, clock
         images, labels = digits.digits()
-        return self._chosen(images, labels, digits.SIDE)
+        return self._part_of(images, labels, digits.SIDE)
 
 
 class Mnist(Pictures, type_name="mnist5k"):
@@ -128,7 +128,7 @@ class Mnist(Pictures, type_name="mnist5k"):
         if self.order == "in_turn":
             turn = mnist.in_turn(labels)
             images, labels = images[turn], labels[turn]
-        return self._chosen(images, labels, mnist.SIDE)
+        return self._part_of(images, labels, mnist.SIDE)
 
 
 class File(Adjusted, type_name="file"):

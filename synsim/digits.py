@@ -4,12 +4,11 @@ import alone takes longer than all that `check` does."""
 from __future__ import annotations
 
 import gzip
-import importlib.util
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from synsim.arrays import Problem, reading
+from synsim.arrays import Problem, installed_file, reading
 from synsim.later import np
 
 FILE = Path("datasets", "data", "digits.csv.gz")
@@ -22,9 +21,7 @@ def digits() -> tuple[Any, Any]:
 
     Raises Problem where scikit-learn is not installed, or its file is another one.
     """
-    found = importlib.util.find_spec("sklearn")  # which looks for a package and imports nothing
-    places = [Path(place) / FILE for place in (found.submodule_search_locations or () if found is not None else ())]
-    path = next((place for place in places if place.is_file()), None)
+    path = installed_file("sklearn", FILE)
     if path is None:
         raise Problem("type", "the digits come with scikit-learn, which is not installed: pip install 'synsim[data]'")
     with reading(path), gzip.open(path) as file:

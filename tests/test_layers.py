@@ -291,7 +291,7 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     "random": (),  # the one source of randomness is the seed
     "secrets": (),
     "uuid": (),
-    "importlib": ("catalogue", "plugins", "compression", "digits", "mnist", "later", "versions"),
+    "importlib": ("catalogue", "plugins", "arrays", "compression", "later", "versions"),
     "pickle": (),
     "marshal": (),
     "shelve": (),
