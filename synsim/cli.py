@@ -233,6 +233,7 @@ def check(
     Shows faults, the resolved components and parts, shapes, wires, order, memory and file size.
     """
     from synsim.faults import ConfigError, render
+    from synsim.garbage import left_alone
     from synsim.sandbox import sandboxed
 
     if diff:
@@ -242,11 +243,12 @@ def check(
         for config in configs:
             spec = None
             try:
-                spec = _load(config, overrides, allow_plugins=allow_plugins)
-                from synsim.device import planned
-                from synsim.doubts import doubts
+                with left_alone():
+                    spec = _load(config, overrides, allow_plugins=allow_plugins)
+                    from synsim.device import planned
+                    from synsim.doubts import doubts
 
-                it = planned(spec)
+                    it = planned(spec)
             except ConfigError as error:
                 if debug:
                     raise

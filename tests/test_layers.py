@@ -185,6 +185,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "comparing": ("spec",),
     "completion": ("catalogue", "config.*", "describe", "reference", "spec", "starting", "values"),
     "arguments": (),
+    "garbage": (),
     "terminal": ("doubts", "faults", "loop", "plan"),
     "resuming": ("checkpoint", "config", "faults", "files", "plan", "reading", "spec", "store"),
     "api": (
@@ -216,6 +217,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
         "device",
         "doubts",
         "faults",
+        "garbage",
         "loop",
         "pages",
         "plan",

@@ -5,6 +5,7 @@ How long it takes is measured by `tests/benchmarks/start_up.py`; no test asserts
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import json
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from synsim import catalogue, describe, starting
+from synsim import catalogue, describe, garbage, starting
 
 pytestmark = pytest.mark.usefixtures("no_plugins")
 
@@ -119,6 +120,49 @@ def test_every_fault_of_a_config_is_said_without_jax(command, change, said, tmp_
     assert f"c.yaml:{said}" in done.stderr, done.stderr
     light(modules)
     assert "numpy" not in modules and "pydantic.types" not in modules
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "comes"),
+    [
+        (("TraceSTDPSynapse, A_plus: 1e-2, A_minus: 1e-4", "StaticSynapse"), 0, True),
+        (("W.inputs: x.outputs", "W.inputs: image"), 2, True),  # and wires that its rule needs are missing
+        (("steps: 20", "steps: many"), 2, False),
+    ],
+    ids=["right", "faults of wires", "a fault of structure"],
+)
+def test_jax_comes_without_searches_for_garbage(change, code, comes, tmp_path):
+    """Python would search more than a hundred times while it is imported, and go through all of it at the end."""
+    program = (
+        "import atexit, gc, json, sys\n"
+        "searches = []\n"
+        "gc.callbacks.append(lambda phase, about: searches.append('jax' in sys.modules))\n"
+        "told = lambda: ('jax' in sys.modules, sum(searches) // 2, gc.get_freeze_count(), gc.isenabled())\n"
+        "atexit.register(lambda: open('told.json', 'w').write(json.dumps(told())))\n"
+        "sys.argv = ['synsim', 'check', 'c.yaml']\n"
+        "from synsim.cli import main\n"
+        "main()\n"
+    )
+    text = GOOD.replace(*change)
+    assert text != GOOD
+    (tmp_path / "c.yaml").write_text(text)
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, env=env)
+    assert done.returncode == code, done.stderr
+    came, searches, left_out, on = json.loads((tmp_path / "told.json").read_text())
+    assert came == comes and on
+    assert searches < 30, "with JAX there, until the end"
+    assert left_out > 100_000 if comes else left_out == 0
+
+
+def test_a_process_that_has_jax_searches_as_ever():
+    import jax
+
+    assert gc.isenabled() and jax
+    kept = gc.get_freeze_count()
+    with garbage.left_alone():
+        assert gc.isenabled()
+    assert gc.get_freeze_count() == kept
 
 
 def test_what_is_compared_needs_no_jax(tmp_path):

@@ -39,10 +39,9 @@ def completing(line: str) -> dict[str, str]:
 
 
 def cases(folder: Path) -> list[tuple[str, list[str], dict[str, str], str, float]]:
-    """What is measured: its name, words, variables, yardstick and most."""
+    """What is measured in a folder with a starter config: its name, words, variables, yardstick and most."""
     (folder / "syntax.yaml").write_text(SYNTAX)
     (folder / "structure.yaml").write_text(STRUCTURE)
-    example = str(ROOT / "configs" / "lif_fi.yaml")
     digits = str(ROOT / "configs" / "stdp_digits.yaml")
     return [
         ("--help", ["--help"], {}, LIGHT, 2.5),
@@ -55,8 +54,11 @@ def cases(folder: Path) -> list[tuple[str, list[str], dict[str, str], str, float
         ("schema", ["schema"], {}, HEAVY, 1.4),
         ("components", ["components"], {}, HEAVY, 1.4),
         ("components --markdown", ["components", "--markdown"], {}, HEAVY, 1.4),
-        ("check lif_fi", ["check", example], {}, HEAVY, 1.4),
-        ("check stdp_digits", ["check", digits], {}, HEAVY, 1.4),
+        ("check the starter", ["check", "starter.yaml"], {}, HEAVY, 1.4),
+        *(
+            (f"check {name}", ["check", str(ROOT / "configs" / f"{name}.yaml")], {}, HEAVY, 1.4)
+            for name in ("lif_fi", "stdp_digits", "hopfield_digits", "pc_digits")
+        ),
     ]
 
 
@@ -72,6 +74,8 @@ def main() -> None:
         folder = Path(made)
         env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
         env |= {"PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+        starter = [sys.executable, "-m", "synsim", "init", "starter.yaml"]
+        subprocess.run(starter, cwd=folder, env=env, check=True, capture_output=True)
         print(f"{'':24} {'seconds':>8} {'yardstick':>10} {'ratio':>6} {'most':>5}")
         for name, words, more, yardstick, most in cases(folder):
             mine, theirs = [], []
