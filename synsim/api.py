@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import os
-import platform
 import shlex
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synsim.checkpoint import Checkpoint
 from synsim.config import load
-from synsim.faults import ConfigError, Fault, MissingInput, RunError, Stopped, StoreError
+from synsim.faults import ConfigError, Fault, MissingInput
 from synsim.locks import is_live
 from synsim.reading import Run, read_status
-from synsim.resuming import last_point, left_spec, refuse_other
+from synsim.resuming import left_spec
 from synsim.spec import Spec
-from synsim.versions import versions
 
 if TYPE_CHECKING:
     from synsim.loop import Outcome, Progress
     from synsim.plan import RunPlan
-    from synsim.store import Writer
     from synsim.verification import Verification
 
 __all__ = ["check", "load", "open", "run", "status", "verify"]
@@ -41,7 +32,11 @@ def open(path: str | os.PathLike[str]) -> Run:
 
 
 def verify(path: str | os.PathLike[str]) -> Verification:
-    """Every file of a run, or one result file, held against its digest."""
+    """Every file of a run or of a sweep, or one result file, held against its digest."""
+    if (Path(path) / "sweep.json").exists():
+        from synsim.sweeps.verifying import verify_sweep
+
+        return verify_sweep(Path(path))
     from synsim import verification
 
     return verification.verify(Path(path))
@@ -50,8 +45,33 @@ def verify(path: str | os.PathLike[str]) -> Verification:
 def check(config: Config, **settings: Any) -> RunPlan:
     """What a run of this config would do, known without compiling. Raises ConfigError with every fault."""
     from synsim.device import planned
+    from synsim.sweeps.parameters import sweep_of
 
-    return planned(_spec(config, settings))
+    spec = _spec(config, settings)
+    if spec.sweep is not None:
+        sweep_of(spec)
+    return planned(spec)
+
+
+def single(spec: Spec) -> Spec:
+    """The config of one run. Raises ConfigError where the config asks for a sweep; what it says about launching sweeps
+    is left out, with a warning."""
+    if spec.sweep is not None:
+        name = "-" if spec.filename == "<stdin>" else shlex.quote(spec.filename)
+        raise ConfigError(
+            spec.locate(
+                Fault(
+                    "this config has a sweep, and a run is one point: "
+                    f"`synsim sweep {name}` runs all of them, --set sweep=null leaves it away.",
+                    ("sweep",),
+                    at_key=True,
+                )
+            )
+        )
+    if spec.launcher is None:
+        return spec
+    said = Fault("launcher is what `synsim sweep` goes by: a single run is run here.", ("launcher",), at_key=True)
+    return replace(spec, launcher=None, warnings=(*spec.warnings, spec.locate(said)))
 
 
 def run(
@@ -83,118 +103,40 @@ def run(
     Raises ConfigError (2), MissingInput (66), Locked (73), StoreError (74), RunError (65) for a value that is not
     finite, Stopped (75) once `stop` says so; what was good is readable then.
     """
-    from synsim import loop
-    from synsim.device import computing, fingerprint, use_compilation_cache
+    from synsim.device import computing, use_compilation_cache
     from synsim.plan import plan
-    from synsim.store import Writer
+    from synsim.running import carry_out
 
     if resume and overwrite:
         raise ConfigError("--resume goes on with a run and --overwrite replaces it: give one of them")
     spec, directory = _place(config, settings, out, resume, only_merge)
-    began = time.time()
     with computing(spec) as device:
         use_compilation_cache(device)
-        it = plan(spec)
-        _refuse_full_disk(it, directory, resume, overwrite)
-        prints = fingerprint(it, device)
-        about = {
-            **{f"{name}_version": version for name, version in versions().items() if name != "python"},
-            "device": prints["device"],
-        }
-        layout = replace(it.layout, attrs={**it.layout.attrs, **about})
-        origin = {"config": spec.filename, "folder": str(spec.directory), "steps": it.steps}
-        if spec.plugin_folder is not None:
-            origin["plugin_folder"] = str(spec.plugin_folder)
-        go_on = f"synsim run {shlex.quote(str(directory))} --resume"
-
-        asked = time.monotonic()
-
-        def look() -> None:
-            nonlocal asked
-            if time.monotonic() - asked > 1.0:
-                asked = time.monotonic()
-                if stop():
-                    raise Stopped(
-                        f"stopped while looking through {directory}, where all is as it was; to go on: {go_on}"
-                    )
-
-        def check() -> None:
-            if stop():
-                raise Stopped(f"stopped while {directory.name}.h5 was being written; all {it.steps:,} steps are done")
-
-        try:
-            taken = Writer(directory, layout, overwrite, resume, origin, look)
-        except StoreError as error:
-            there = resume and (directory / "seg" / "head.h5").is_file()
-            raise StoreError(f"{error}; once that is mended: {go_on if there else again}") from None
-        with taken as writer:
-            begun = False
-            try:
-                if writer.finished:
-                    refuse_other(writer, it)
-                    note(f"{writer.directory} is complete")
-                    writer.tidy()
-                    return Run(directory)
-                point, drift = None, []
-                if resume:
-                    point, drift = last_point(writer, it, prints, accept_drift, note, loop.misfit)
-                if only_merge and (point is None or point.step < it.steps):
-                    steps = f"{point.step if point else 0:,} of {it.steps:,}"
-                    raise ConfigError(f"{directory}: only {steps} steps are done; to compute the rest: {go_on}")
-                begun = True
-                if resume:
-                    writer.go_on(point.step if point else 0)
-                started(it, directory, point.step if point else 0)
-                try:
-                    outcome = loop.simulate(
-                        it, writer, stop=stop, progress=progress, chunk=chunk, point=point, prints=prints
-                    )
-                    finished(outcome)
-                    provenance = _provenance(began, outcome, point, drift)
-                    writer.finish(loop.described(it.phases[-1].graph, outcome.state), provenance, check)
-                except Stopped as stopped:
-                    writer.stop("interrupted", str(stopped))
-                    raise Stopped(f"{stopped}; {_safe(writer, it)}; to go on: {go_on}") from None
-                except RunError as error:
-                    writer.stop("failed", str(error))
-                    raise RunError(
-                        f"{error}; what was recorded before is safe in {directory} (synsim inspect {directory})"
-                    ) from None
-            except StoreError as error:
-                if begun:
-                    with suppress(StoreError):  # where nothing can be written, the words of the status cannot be either
-                        writer.stop("interrupted", str(error))
-                raise StoreError(f"{error}; once that is mended: {go_on}") from None
-            except Exception as error:
-                if not _out_of_memory(error):
-                    raise
-                with suppress(StoreError):
-                    writer.stop("interrupted", "the memory ran out")
-                raise MissingInput(_ran_out(error, f"{_safe(writer, it)}; with more of it: {go_on}")) from None
+        carry_out(
+            plan(spec),
+            directory,
+            device,
+            go_on=f"synsim run {shlex.quote(str(directory))} --resume",
+            again=again,
+            overwrite=overwrite,
+            resume=resume,
+            accept_drift=accept_drift,
+            only_merge=only_merge,
+            stop=stop,
+            progress=progress,
+            started=started,
+            finished=finished,
+            note=note,
+            chunk=chunk,
+        )
     return Run(directory)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    import jax
-
-    exhausted = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
-    return exhausted or isinstance(error, MemoryError)
-
-
-def _ran_out(error: Exception, words: str) -> Fault:
-    why = " ".join(str(error).split())[:120].removeprefix("RESOURCE_EXHAUSTED: ")
-    return Fault(f"the memory ran out{f' ({why})' if why else ''}; {words}")
-
-
-def _safe(writer: Writer, it: RunPlan) -> str:
-    if not writer.saved:
-        return "nothing was saved yet"
-    return "all of it is safe" if writer.saved == it.steps else f"steps 0 to {writer.saved:,} are safe"
 
 
 def _place(config: Config, settings: Mapping[str, Any], out: Any, resume: bool, only_merge: bool) -> tuple[Spec, Path]:
     """The spec of a run and its folder, which may itself stand for the config."""
     if isinstance(config, str | os.PathLike) and Path(config).is_dir():
+        if (Path(config) / "sweep.json").exists():
+            raise ConfigError(f"{config} is the folder of a sweep; to go on with it: synsim sweep {config}")
         if not resume:
             raise ConfigError(f"{config} is a folder; to go on with the run in it: synsim run {config} --resume")
         allow_plugins = bool(settings.get("allow_plugins"))
@@ -203,36 +145,12 @@ def _place(config: Config, settings: Mapping[str, Any], out: Any, resume: bool, 
         return left_spec(Path(config), allow_plugins), Path(config)
     if only_merge:
         raise ConfigError(f"{config}: no such folder")
-    spec = _spec(config, settings)
+    spec = single(_spec(config, settings))
     return spec, Path("runs" if out is None else out) / spec.name
 
 
 def _spec(config: Config, settings: Mapping[str, Any]) -> Spec:
     return config if isinstance(config, Spec) else load(config, **settings)  # type: ignore[arg-type]
-
-
-def _refuse_full_disk(it: RunPlan, directory: Path, resume: bool, overwrite: bool) -> None:
-    from synsim import preflight
-
-    result = directory / f"{it.layout.name}.h5"
-    if resume and result.exists():
-        return
-    there, needed = preflight.available_disk(directory), 2 * it.estimate.file  # segments, and the file made of them
-    if resume or overwrite:  # what is there counts: it is kept, or makes room
-        there += sum(path.stat().st_size for path in (*directory.glob("seg/*.h5"), result) if path.is_file())
-    if needed > there:
-        advice = (
-            "make room"
-            if resume
-            else "record less (every: trial, a larger every, an index, or reduce), or choose another folder with --out"
-        )
-        raise MissingInput(
-            Fault(
-                f"the run needs about {preflight.readable(needed)} of disk in {directory} and "
-                f"{preflight.readable(there)} are to be had there; {advice}",
-                ("record",),
-            )
-        )
 
 
 def status(directory: str | os.PathLike[str]) -> dict[str, Any]:
@@ -254,35 +172,3 @@ def status(directory: str | os.PathLike[str]) -> dict[str, Any]:
     kept = {key: found[key] for key in ("reason", "host", "pid", "job", "started", "updated") if key in found}
     go_on = {} if state in ("done", "running") else {"resume": f"synsim run {shlex.quote(str(folder))} --resume"}
     return {**about, **kept, **go_on}
-
-
-def _provenance(began: float, outcome: Outcome, point: Checkpoint | None, drift: list[str]) -> dict[str, Any]:
-    from synsim.device import cpu_features
-
-    return {
-        "python": platform.python_version(),
-        "cpu_features": cpu_features(),
-        "command": shlex.join(sys.argv),
-        "host": socket.gethostname(),
-        "git_commit": _commit(),
-        "started": _iso(began),
-        "finished": _iso(time.time()),
-        "seconds": outcome.seconds + (point.seconds if point else 0.0),
-        "compile_seconds": outcome.compile_seconds,
-        "chunk_steps": list(outcome.chunk_steps.values()),
-        "resumes": point.resumes + 1 if point else 0,
-        "drift": "; ".join(drift),
-    }
-
-
-def _commit() -> str:
-    """The commit of the working directory, where it is a git checkout."""
-    try:
-        told = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return told.stdout.strip() if told.returncode == 0 else ""
-
-
-def _iso(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

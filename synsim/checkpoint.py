@@ -48,6 +48,7 @@ class Checkpoint:
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0  # of work so far
     resumes: int = 0
+    bad: tuple[int, ...] = ()  # by lane of a sweep: the first step with a value that is not finite
 
     def drift(self, now: Mapping[str, str]) -> list[str]:
         """What of the fingerprint is different now, in words; the config is not part of it."""
@@ -67,6 +68,7 @@ def encode(point: Checkpoint) -> bytes | memoryview:
     about = {
         "format": FORMAT,
         **{name: getattr(point, name) for name in ("step", "phase", "trial", "k", "seconds", "resumes")},
+        "bad": [int(step) for step in point.bad],
         "chunk_steps": dict(point.chunk_steps),
         "fingerprint": dict(point.fingerprint),
     }
@@ -105,6 +107,7 @@ def decode(data: bytes | memoryview) -> Checkpoint:
                     nested[kind].setdefault(outer, {})[name] = held[f"a{i}"]
         place = {name: int(about.pop(name)) for name in ("step", "phase", "trial", "k", "resumes")}
         seconds = float(about.pop("seconds"))
+        bad = tuple(int(step) for step in about.pop("bad", ()))
         chunks = {str(phase): int(length) for phase, length in about.pop("chunk_steps").items()}
         prints = {str(name): str(value) for name, value in about.pop("fingerprint").items()}
         if about or min(place.values()) < 0 or not math.isfinite(seconds):
@@ -117,6 +120,7 @@ def decode(data: bytes | memoryview) -> Checkpoint:
             chunk_steps=chunks,
             fingerprint=prints,
             seconds=seconds,
+            bad=bad,
         )
     except (
         ValueError,

@@ -3,6 +3,7 @@ slow, so a config is read as far as it can be, and JAX is never imported."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -50,6 +51,17 @@ def overrides(ctx: Any, incomplete: str) -> Words:
     name = next(iter(given), None) if isinstance(given, list | tuple) else given
     with suppress(Exception):
         return [(word, _short(told)) for word, told in _overrides(_read(str(name)) if name else {}, incomplete)]
+    return []
+
+
+def columns(ctx: Any, incomplete: str) -> Words:
+    """Parameters and summaries of the sweep whose folder stands on the line."""
+    with suppress(Exception):
+        with (Path(str(ctx.params.get("folder") or next(iter(ctx.args)))) / "sweep.csv").open(encoding="utf-8") as file:
+            names = next(csv.reader(file))
+        state = names.index("state")
+        told = [(name, "parameter") for name in names[1:state]] + [(name, "summary") for name in names[state + 1 :]]
+        return [(name, kind) for name, kind in told if name.startswith(incomplete)]
     return []
 
 

@@ -115,7 +115,7 @@ def fingerprint(it: RunPlan, device: Any) -> dict[str, str]:
     numbers = hashlib.sha256()
     entries = [entry for phase in it.phases for entry in (*phase.entries.values(), *phase.labels.values())]
     for array in (
-        *(leaf for phase in it.phases for leaf in jax.tree.leaves(phase.graph)),
+        *(leaf for phase in it.phases for leaf in phase.leaves()),
         *(e.values for e in entries if isinstance(e.values, np.ndarray)),
     ):
         numbers.update(str((np.shape(array), np.asarray(array).dtype)).encode())

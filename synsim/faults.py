@@ -43,19 +43,21 @@ class Fault:
 @dataclass(frozen=True)
 class Mark:
     """A place in a text, counted from 1. `inside` is the column of a scalar's first character where the scalar
-    stands in the text letter for letter, so that a fault can point into it."""
+    stands in the text letter for letter, so that a fault can point into it. `over` says that what stands here beats
+    all that files say, as a value of a sweep does wherever it is written."""
 
     line: int
     column: int
     source: str | None = None
     inside: int | None = None
+    over: bool = False
 
     def moved(self, columns: int, source: str) -> Mark:
         """The same place seen from a longer first line, as that of a command-line argument."""
         if self.line > 1:
             return replace(self, source=source)
         inside = None if self.inside is None else self.inside + columns
-        return Mark(1, self.column + columns, source, inside)
+        return Mark(1, self.column + columns, source, inside, self.over)
 
 
 @dataclass(frozen=True)

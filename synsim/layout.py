@@ -23,6 +23,7 @@ States = Mapping[str, Mapping[str, tuple[Any, str, str, Sequence[Any]]]]
 """Whole arrays by component and compartment: {c: {v: (array, unit, doc, axes)}}; an axis is a name or an `Axis`."""
 
 CHUNK_BYTES = 1 << 19
+LANES_APART_BYTES = 1 << 22
 TRIAL_COLUMNS = ("trial", "phase", "epoch", "start", "row", "batch")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 BY_TIME = {"none": 0, "by_id": 1, "by_time": 2}  # SONATA's enumeration of how spikes are sorted
@@ -112,7 +113,8 @@ class Layout:
 
     `name` names the file; `attrs` go onto the root; `config_text` is the config verbatim, `config_resolved` JSON with
     every default filled in; `phases` are the names that the trial table's phase numbers stand for. `origin` says what
-    the config was read from: attributes of /provenance, which are there from the start.
+    the config was read from: attributes of /provenance, which are there from the start. `lanes` is how many runs go
+    side by side in the rows: those of the first, those of the second, and so on.
     """
 
     name: str
@@ -125,6 +127,7 @@ class Layout:
     labels: tuple[LabelLayout, ...] = ()
     phases: tuple[str, ...] = ()
     origin: Mapping[str, str] = field(default_factory=dict)
+    lanes: int = 1
 
     def __post_init__(self) -> None:
         names = [record.name for record in self.records]
@@ -413,7 +416,8 @@ def _states(it: Plan, at: str, arrays: Mapping[str, tuple[Any, str, str, Sequenc
 
 def _place(it: Plan, at: str, axis: str, coords: np.ndarray, taken: set[str]) -> str:
     """The name of a scale with these coordinates in the group `at`; a second of the same name is counted: unit_2."""
-    for name in (axis, *(f"{axis}_{n}" for n in range(2, 1000))):
+    for number in range(1, 1000):
+        name = axis if number == 1 else f"{axis}_{number}"
         if name in taken:
             continue
         there = it.columns.get(f"{at}/{name}")
@@ -478,7 +482,7 @@ def flatten(layout: Layout, blocks: Mapping[str, Trace | Events], trials: Trials
         if isinstance(block, Events):
             if record.form != "events":
                 raise ValueError(f"{name} is recorded as values, not as events")
-            out |= {f"{at}/{key}": value for key, value in _flat_events(record, block).items()}
+            out |= {f"{at}/{key}": value for key, value in _flat_events(record, block, layout.lanes).items()}
         else:
             if record.form == "events":
                 raise ValueError(f"{name} is recorded as events, not as values")
@@ -504,7 +508,7 @@ def _flat_trace(record: RecordLayout, block: Trace) -> dict[str, np.ndarray]:
     return _same_length(record.name, out)
 
 
-def _flat_events(record: RecordLayout, block: Events) -> dict[str, np.ndarray]:
+def _flat_events(record: RecordLayout, block: Events, lanes: int) -> dict[str, np.ndarray]:
     out = {
         "timestamps": np.asarray(block.timestamps, np.float64),
         "node_ids": np.asarray(block.node_ids, np.uint64),
@@ -515,6 +519,9 @@ def _flat_events(record: RecordLayout, block: Events) -> dict[str, np.ndarray]:
     _same_length(record.name, out)
     if np.any(np.diff(out["timestamps"]) < 0):
         order = np.argsort(out["timestamps"], kind="stable")
+        out = {key: value[order] for key, value in out.items()}
+    if lanes > 1:  # so that those of one lane are read without the others
+        order = np.argsort(out["row"] // (record.batch // lanes), kind="stable")
         out = {key: value[order] for key, value in out.items()}
     return out
 
@@ -544,11 +551,14 @@ def _same_length(name: str, columns: dict[str, np.ndarray]) -> dict[str, np.ndar
     return columns
 
 
-def chunk_shape(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
+def chunk_shape(shape: Sequence[int], itemsize: int, lanes: int = 1) -> tuple[int, ...]:
     """HDF5 chunks of about half a MiB, cut along the first axes and evenly, so that the last is no mostly empty one.
 
-    It depends on the whole shape only, so a file merged from other segments has the same chunks.
+    It depends on the whole shape only, so a file merged from other segments has the same chunks. Where the second axis
+    holds several lanes and there is much of them, each has chunks of its own, to be read without the others.
     """
+    if lanes > 1 and len(shape) > 1 and math.prod(shape) * itemsize > LANES_APART_BYTES:
+        return chunk_shape((shape[0], shape[1] // lanes, *shape[2:]), itemsize)
     chunk: list[int] = []
     for axis, size in enumerate(shape):
         rest = max(1, math.prod(shape[axis + 1 :])) * itemsize

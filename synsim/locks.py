@@ -151,6 +151,38 @@ def is_live(directory: Path) -> bool:
         os.close(fd)
 
 
+def holder_here(directory: Path) -> int | None:
+    """The process of this host that holds the directory's lock now, or None."""
+    if not is_live(directory):
+        return None
+    for name in (_EXCLUSIVE, "lock"):
+        with suppress(OSError):
+            holder = _parse(read_regular(directory / name, most=_HOLDER_BYTES))
+            pid = holder.get("pid")
+            if holder.get("host") != socket.gethostname() or not isinstance(pid, int) or pid <= 1:
+                continue
+            if holder.get("born") is not None and _born(pid) == holder["born"]:
+                return pid
+    return None
+
+
+def left_elsewhere(directory: Path) -> str | None:
+    """The Slurm job of another host whose file holds the directory where there is no flock, or None. Whether that job
+    still runs is not known here."""
+    with suppress(OSError):
+        holder = _parse(read_regular(directory / _EXCLUSIVE, most=_HOLDER_BYTES))
+        if holder.get("host") != socket.gethostname() and isinstance(holder.get("job"), str):
+            return holder["job"]
+    return None
+
+
+def give_up(directory: Path, job: str) -> None:
+    """Remove the file of a Slurm job that holds the directory, and that is known to be gone."""
+    if left_elsewhere(directory) == job:
+        with suppress(OSError):
+            (directory / _EXCLUSIVE).unlink()
+
+
 def _parse(data: bytes) -> dict[str, Any]:
     with suppress(ValueError, RecursionError):
         found = json.loads(data)

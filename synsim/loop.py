@@ -15,7 +15,6 @@ from synsim import engine
 from synsim.checkpoint import Arrays, Checkpoint
 from synsim.engine import NEVER, Carry
 from synsim.faults import RunError, Stopped
-from synsim.graph import Graph
 from synsim.pieces import CHUNK_SECONDS, Piece, first_length, fitted, pieces
 from synsim.plan import PhasePlan, RunPlan
 from synsim.programs import Programs
@@ -46,6 +45,7 @@ class Outcome:
     seconds: float
     compile_seconds: float
     chunk_steps: dict[str, int]
+    bad: tuple[int, ...] = ()  # by lane of a sweep: the first step with a value that is not finite, or NEVER
 
 
 # --------------------------------------------------------------------------------------------------------- the loop
@@ -60,6 +60,11 @@ def misfit(point: Checkpoint, it: RunPlan) -> str | None:
     if point.step != at or point.step > phase.first_step + phase.steps or point.k >= phase.graph.steps:
         return f"its step {point.step:,} is not step {point.k:,} of trial {point.trial:,} of phase {phase.name}"
     carry = jax.eval_shape(lambda: engine.start_carry(phase.graph))
+    if phase.lanes is not None:
+        side_by_side = (phase.lanes,)
+        carry = jax.tree.map(lambda x: jax.ShapeDtypeStruct((*side_by_side, *x.shape), x.dtype), carry)
+        if len(point.bad) != phase.lanes:
+            return f"it is of {len(point.bad)} lanes, and not of {phase.lanes}"
     for have, want in ((point.state, carry.state), ({"": point.held}, {"": carry.held})):
         for name in sorted(have.keys() | want.keys()):
             mine, its = want.get(name, {}), have.get(name, {})
@@ -79,25 +84,29 @@ def simulate(
     chunk: int | None = None,
     point: Checkpoint | None = None,
     prints: Mapping[str, str] = MappingProxyType({}),
+    programs_of: Callable[[PhasePlan], Programs] = Programs,
 ) -> Outcome:
     """Runs every phase and hands its records, and checkpoints, to `sink`.
 
     `chunk` fixes the length of a chunk in steps instead of measuring it; no number depends on it. `point` is the
-    checkpoint to go on from, `prints` the fingerprint that new ones carry. Raises RunError where a value is not
-    finite (the good part is with the sink then), and Stopped once `stop` says so.
+    checkpoint to go on from, `prints` the fingerprint that new ones carry, `programs_of` makes the programs of a
+    phase. Raises RunError where a value is not finite (the good part is with the sink then), but for lanes, which are
+    told of in the outcome; and Stopped once `stop` says so.
     """
     began = time.perf_counter()
     saving = Saving(it, sink)
-    programs = [Programs(phase) for phase in it.phases]
+    programs = [programs_of(phase) for phase in it.phases]
     try:
         readouts: dict[str, dict[str, np.ndarray]] = {}
         lengths: dict[str, int] = {}
         rate = 0.0
         if point is None:
             carry = programs[0].call(engine.start_carry, ())
-            sink.initial(described(it.phases[0].graph, carry.state, learned=True))
+            sink.initial(described(it.phases[0], carry.state, learned=True))
         else:
             carry = Carry(_nested(point.state), dict(point.held), np.uint32(NEVER), np.int32(0))
+            if lanes := it.phases[0].lanes:
+                carry = carry._replace(bad=np.array(point.bad, np.uint32), zero=np.zeros(lanes, np.int32))
             readouts, lengths = _nested(point.readouts), dict(point.chunk_steps)
             saving.start_at(point.step)
         saving.common = Checkpoint(
@@ -131,6 +140,7 @@ def simulate(
             time.perf_counter() - began,
             sum(program.compile_seconds for program in programs),
             lengths,
+            tuple(np.asarray(carry.bad).tolist()) if np.ndim(carry.bad) else (),
         )
     finally:
         saving.close()
@@ -224,7 +234,7 @@ class _Phase:
         now = time.perf_counter()
         rate = piece.length / max(1e-9, now - max(since, self.finished))
         self.rate, self.finished = rate if not self.rate else 0.5 * (self.rate + rate), now
-        if int(bad) != NEVER:
+        if self.phase.lanes is None and int(bad) != NEVER:  # a lane that goes bad leaves the others alone
             _report_bad(self.it, self.phase, self.program, self.saving, piece, before)
         self.saving.add(self.phase, piece, taken, after)
         phase, steps = self.phase, self.phase.graph.steps
@@ -275,13 +285,15 @@ def _readouts(phase: PhasePlan, state: engine.State) -> dict[str, np.ndarray]:
     }
 
 
-def described(one: Graph, state: engine.State, *, learned: bool = False) -> dict[str, dict[str, Any]]:
+def described(phase: PhasePlan, state: engine.State, *, learned: bool = False) -> dict[str, dict[str, Any]]:
     """A state as the store writes it: arrays with units, words and axes; only learned ones, or all."""
     made: dict[str, dict[str, Any]] = {}
+    one = phase.graph
+    lane = () if phase.lanes is None else ("lane",)
     for name, compartment, what in one.carried():
         if learned and not what.learned:
             continue
-        axes = (*(("row",) if what.batch else ()), *one.parts[name].axes(what.size))
+        axes = (*lane, *(("row",) if what.batch else ()), *one.parts[name].axes(what.size))
         made.setdefault(name, {})[compartment] = (np.asarray(state[name][compartment]), what.unit, what.doc, axes)
     return made
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
@@ -31,17 +31,37 @@ def build(it: Plan) -> bytes:
     """The bytes of a file whose every value stands in its plan."""
 
     def whole(file: h5py.File) -> None:
-        create(file, it)
-        fill(file, it, lambda path: iter(()), lambda: None)
+        fill(create(file, it), it, lambda path: iter(()), lambda: None)
 
     return in_memory(whole)
+
+
+class Saved(Protocol):
+    """The rows of one run, as they were saved."""
+
+    @property
+    def steps(self) -> int:
+        """Steps of the run that they are of."""
+        ...
+
+    def rows(self, path: str) -> int:
+        """Rows of a dataset."""
+        ...
+
+    def held(self, group: str) -> tuple[int, int]:
+        """Bytes of the values of the datasets in a group, and how many of them stand on the disk."""
+        ...
+
+    def pieces(self, path: str, ahead: Sequence[str] = ()) -> Iterator[np.ndarray]:
+        """The rows of a dataset, piece by piece; `ahead` are those that will be asked for next."""
+        ...
 
 
 def merge(
     folder: int,
     target: Path,
     layout: Layout,
-    segments: Segments,
+    segments: Saved,
     begins: Mapping[str, float],
     *,
     initial: States,
@@ -84,8 +104,7 @@ def merge(
         if size <= IN_MEMORY:
 
             def whole(file: h5py.File) -> None:
-                create(file, it)
-                fill(file, it, pieces, check)
+                fill(create(file, it), it, pieces, check)
 
             write_sealed(fd, in_memory(whole))
         else:
@@ -107,18 +126,17 @@ def _stream(fd: int, it: Plan, pieces: Callable[[str], Iterator[np.ndarray]], ch
 
     try:
         with h5py.File(disk, "w", libver=VERSION) as file:
-            create(file, it)
-            fill(file, it, pieces, both)
+            fill(create(file, it), it, pieces, both)
     except Exception:
         disk.check()  # what HDF5 says after a swallowed failure is not the cause
         raise
     disk.check()
 
 
-def compacted(segments: Segments, sha256: str, filters: Mapping[str, str] | None = None) -> bytes:
+def compacted(segments: Segments, sha256: str, filters: Mapping[str, str] | None = None, lanes: int = 1) -> bytes:
     """The bytes of one segment that holds the rows of several that follow each other; as in `segment_image`."""
     columns = {path: np.concatenate(list(segments.pieces(path))) for path in segments.datasets}
-    return segment_image(segments.first, segments.steps, sha256, columns, filters)
+    return segment_image(segments.first, segments.steps, sha256, columns, filters, lanes)
 
 
 def in_memory(fill: Callable[[h5py.File], None]) -> bytes:
@@ -129,8 +147,12 @@ def in_memory(fill: Callable[[h5py.File], None]) -> bytes:
         return file.id.get_file_image()
 
 
-def create(file: h5py.File, it: Plan) -> None:
-    """Every group and dataset of a plan, with its scales; values that come from segments are left to the caller."""
+def create(file: h5py.File, it: Plan) -> dict[str, h5py.Dataset]:
+    """Every group and dataset of a plan, with its scales; values that come from segments are left to the caller.
+
+    Returns the datasets by path: to look them up again would take as long as to make them.
+    """
+    made: dict[str, h5py.Dataset] = {}
     for path, attrs in it.groups.items():
         group = file.require_group(path)
         for key, value in attrs.items():
@@ -143,6 +165,7 @@ def create(file: h5py.File, it: Plan) -> None:
             dataset = file.create_dataset(path, data=column.values, dtype=h5py.string_dtype())
         else:
             dataset = _dataset(file, path, column)
+        made[path] = dataset
         dataset.attrs["units"], dataset.attrs["long_name"] = column.unit or "1", column.doc or path.rpartition("/")[2]
         for key, value in column.attrs.items():
             dataset.attrs[key] = value
@@ -151,14 +174,15 @@ def create(file: h5py.File, it: Plan) -> None:
     for path, column in it.columns.items():
         folder = path.rpartition("/")[0]
         for axis, name in enumerate(column.dims):
-            dataset_at(file, path).dims[axis].attach_scale(dataset_at(file, f"{folder}/{name}"))
+            made[path].dims[axis].attach_scale(made[f"{folder}/{name}"])
     for path, target in it.links.items():
         file[path] = h5py.SoftLink(target)
+    return made
 
 
 def _dataset(file: h5py.File, path: str, column: Column) -> h5py.Dataset:
     shape, dtype = column.shape, column.dtype
-    if not shape or not math.prod(shape):
+    if not shape or not math.prod(shape) or dtype.kind == "O":  # which HDF5 has no checksum for
         return file.create_dataset(path, shape=shape, dtype=dtype)
     chunks = chunk_shape(shape, dtype.itemsize)
     return file.create_dataset(path, shape=shape, dtype=dtype, chunks=chunks, **compression.options(column.compression))
@@ -187,16 +211,18 @@ def _blocks(column: Column, pieces: Callable[[], Iterator[np.ndarray]]) -> Itera
         yield at, rest
 
 
-def fill(file: h5py.File, it: Plan, pieces: Callable[[str], Iterator[np.ndarray]], check: Callable[[], None]) -> None:
+def fill(
+    datasets: Mapping[str, h5py.Dataset],
+    it: Plan,
+    pieces: Callable[[str], Iterator[np.ndarray]],
+    check: Callable[[], None],
+) -> None:
     """Write every value of a plan; those that stand in segments come from `pieces`."""
     for path, column in it.columns.items():
         if isinstance(column.values, str):
             continue
         for start, block in _blocks(column, lambda path=path: pieces(path)):
-            if column.shape:
-                dataset_at(file, path)[start : start + len(block)] = block
-            else:
-                dataset_at(file, path)[()] = block
+            datasets[path][slice(start, start + len(block)) if column.shape else ()] = block
             check()
 
 

@@ -52,7 +52,8 @@ def first_length(phase: PhasePlan) -> int:
     learned = sum(np.prod(one.shape(n, c)) * 4 for n, c, what in one.carried() if what.learned and not what.batch)
     active = sum(np.prod(one.shape(n, c)) * 4 for n, c, what in one.carried() if what.batch)
     passes = 3.0 if any(call.method == "evolve" for call in one.order.step) else 1.0
-    seconds = 4e-6 * (calls + 2) + (learned * passes * max(1.0, one.batch / 8) + active * 4) / 8e9
+    moved = learned * passes * max(1.0, one.batch / 8) + active * 4
+    seconds = 4e-6 * (calls + 2) + moved * (phase.lanes or 1) / 8e9
     return fitted(phase, int(CHUNK_SECONDS / seconds))
 
 
@@ -60,7 +61,7 @@ def fitted(phase: PhasePlan, length: int) -> int:
     """A chunk length near `length` that its records allow: a power of two in trials, or in steps of one trial."""
     steps = phase.graph.steps
     per_step = sum(_row_bytes(phase, take) * (1 if take.each_trial else take.slots(steps)) for take in phase.takes)
-    per_step += phase.streamed_bytes()
+    per_step = per_step * (phase.lanes or 1) + phase.streamed_bytes()
     length = max(1, min(length, phase.steps, int(CHUNK_BYTES / max(1e-9, per_step / steps))))
     if length >= phase.steps:
         return length

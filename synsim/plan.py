@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,15 @@ class PhasePlan:
     def steps(self) -> int:
         """Steps of the phase in all."""
         return self.trials * self.graph.steps
+
+    @property
+    def lanes(self) -> int | None:
+        """How many points of a sweep go side by side in one program; None where this is one run by itself."""
+        return None
+
+    def leaves(self) -> list[Any]:
+        """Every number of its graph."""
+        return jax.tree.leaves(self.graph)
 
     def epoch(self, trial: int) -> int:
         """The pass over the data that a trial of this phase belongs to."""
@@ -163,8 +172,11 @@ class RunPlan:
         return sum(phase.steps for phase in self.phases)
 
 
-def plan(spec: Spec) -> RunPlan:
-    """Reads the data, builds the graphs and checks every shape. Raises ConfigError or MissingInput with all faults."""
+def plan(spec: Spec, checked: set[Any] | None = None) -> RunPlan:
+    """Reads the data, builds the graphs and checks every shape. Raises ConfigError or MissingInput with all faults.
+
+    `checked` holds the structures of graphs whose shapes were found right, and takes in those of this run.
+    """
     loaded = _Loaded(spec)
     common = loaded.entries(None)
     wanted = tuple(path for path in spec.record if "." in path)
@@ -173,8 +185,11 @@ def plan(spec: Spec) -> RunPlan:
         raise loaded.error()
     graphs = building.build(spec, building.Build(sources, loaded.array, wanted, preflight.available_memory()))
     known: set[Any] = set()
-    for one in graphs:
-        engine.check(one, known)
+    checked = set() if checked is None else checked
+    for one, structure in zip(graphs, map(structure_of, graphs), strict=True):
+        if structure not in checked:
+            engine.check(one, known)
+    checked.update(map(structure_of, graphs))
     made = records.resolve(spec, graphs)
     phases: list[PhasePlan] = []
     faults: list[Fault] = []
@@ -193,10 +208,16 @@ def plan(spec: Spec) -> RunPlan:
                 ("run", "steps"),
             )
         )
-    layout = _layout(spec, phases, made)
+    layout = layout_of(spec, phases, made)
     estimate = _estimate(phases, made, layout)
     _refuse_too_large(estimate)
     return RunPlan(spec, tuple(phases), made, layout, estimate)
+
+
+def structure_of(graph: Graph) -> tuple[Any, ...]:
+    """All of a graph but its numbers: graphs for which it is equal are one program."""
+    leaves, tree = jax.tree.flatten(graph)
+    return tree, tuple((np.shape(leaf), np.result_type(leaf).name) for leaf in leaves)
 
 
 def _refuse_too_large(estimate: Estimate) -> None:
@@ -382,7 +403,8 @@ def _count_trials(spec: Spec, phase: Phase | None, rows: int, batch: int) -> tup
     return (trials if trials is not None else (epochs or 1) * (rows // batch)), 0 if whole else dropped
 
 
-def _layout(spec: Spec, phases: list[PhasePlan], made: tuple[Record, ...]) -> Layout:
+def layout_of(spec: Spec, phases: Sequence[PhasePlan], made: tuple[Record, ...]) -> Layout:
+    """The layout of the file that a run leaves."""
     import json
 
     labels = []

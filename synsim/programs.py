@@ -25,19 +25,21 @@ CONSTANT_ELEMENTS = 1 << 14  # a larger array in the graph is an argument of the
 class Programs:
     """The compiled programs of one phase. Its numbers are constants in them, but for large arrays."""
 
-    def __init__(self, phase: PhasePlan):
+    def __init__(self, phase: PhasePlan, compiled: dict[tuple, Any] | None = None):
+        """`compiled` are programs of an equal phase that there are already, and takes in those that are made."""
         self.phase = phase
         self.compile_seconds = 0.0
         leaves, self._tree = jax.tree.flatten(phase.graph)
-        self._large = [i for i, leaf in enumerate(leaves) if np.size(leaf) > CONSTANT_ELEMENTS]
+        # leaves that are arguments of the programs
+        self._given_at = [i for i, leaf in enumerate(leaves) if np.size(leaf) > CONSTANT_ELEMENTS]
         self._leaves = leaves
-        self._given = [jax.device_put(leaves[i]) for i in self._large]
-        self._compiled: dict[tuple, Any] = {}
+        self._given = [jax.device_put(leaves[i]) for i in self._given_at]
+        self._compiled = {} if compiled is None else compiled
 
     def graph(self, given: list[Any]) -> Graph:
         """The graph with its large arrays as the program's arguments."""
         leaves = list(self._leaves)
-        for i, leaf in zip(self._large, given, strict=True):
+        for i, leaf in zip(self._given_at, given, strict=True):
             leaves[i] = leaf
         return jax.tree.unflatten(self._tree, leaves)
 
@@ -46,14 +48,18 @@ class Programs:
         key = (what, static)
         if key not in self._compiled:
             began = time.perf_counter()
-            traced = jax.jit(lambda given, *rest: what(self.graph(given), *rest, *static))
-            self._compiled[key] = _compile(traced.lower(self._given, *args))
+            self._compiled[key] = _compile(self._program(what, static, args).lower(self._given, *args))
             self.compile_seconds += time.perf_counter() - began
         return self._compiled[key](self._given, *args)
 
+    def _program(self, what: Callable[..., Any], static: tuple, args: tuple) -> Any:
+        """The function that is compiled for these arguments."""
+        del args
+        return jax.jit(lambda given, *rest: what(self.graph(given), *rest, *static))
+
     def trials(self, carry: Carry, data: Any, g0: int, n: int) -> Any:
         """`n` whole trials."""
-        return self.call(_trials(self.phase.takes), (n,), carry, data, np.uint32(g0))
+        return self.call(trials_of(self.phase.takes), (n,), carry, data, np.uint32(g0))
 
     def begin(self, carry: Carry, data: Any, g: int) -> Any:
         """The calls at a trial's start."""
@@ -61,11 +67,11 @@ class Programs:
 
     def steps(self, carry: Carry, data: Any, g0: int, k0: int, length: int, careful: bool = False) -> Any:
         """Some steps of one trial."""
-        return self.call(_steps(self.phase.takes), (length, careful), carry, data, np.uint32(g0), np.int32(k0))
+        return self.call(steps_of(self.phase.takes), (length, careful), carry, data, np.uint32(g0), np.int32(k0))
 
     def end(self, carry: Carry, data: Any, g: int) -> Any:
         """The calls at a trial's end."""
-        return self.call(_end(self.phase.takes), (), carry, data, np.uint32(g))
+        return self.call(end_of(self.phase.takes), (), carry, data, np.uint32(g))
 
 
 def _compile(lowered: Any) -> Any:
@@ -96,6 +102,6 @@ def _memo(make: Callable[[tuple[Take, ...]], Callable[..., Any]]) -> Callable[[t
     return lambda takes: known.setdefault(takes, make(takes))
 
 
-_trials = _memo(lambda takes: lambda graph, *rest: engine.trials(graph, takes, *rest))
-_steps = _memo(lambda takes: lambda graph, *rest: engine.steps(graph, takes, *rest))
-_end = _memo(lambda takes: lambda graph, *rest: engine.end_trial(graph, takes, *rest))
+trials_of = _memo(lambda takes: lambda graph, *rest: engine.trials(graph, takes, *rest))
+steps_of = _memo(lambda takes: lambda graph, *rest: engine.steps(graph, takes, *rest))
+end_of = _memo(lambda takes: lambda graph, *rest: engine.end_trial(graph, takes, *rest))

@@ -76,7 +76,7 @@ def refuse_other(writer: Writer, it: RunPlan) -> None:
     if left is None:
         raise StoreError(f"{writer.target} is damaged; --overwrite computes it again")
     with left:
-        if changes := differences(left.config, it.spec.resolved()):
+        if changes := differences(left.config, json.loads(it.layout.config_resolved)):
             raise ConfigError(_changed(writer.directory, changes))
 
 
@@ -96,7 +96,7 @@ def last_point(
     left = writer.stored()
     if left is not None:
         with left:
-            changes = differences(left.config, it.spec.resolved())
+            changes = differences(left.config, json.loads(it.layout.config_resolved))
     else:
         changes = []
     damaged = False

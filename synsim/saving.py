@@ -129,7 +129,8 @@ class Saving:
         state = {name: {c: np.asarray(v) for c, v in values.items()} for name, values in carry.state.items()}
         held = {path: np.asarray(value) for path, value in carry.held.items()}
         seconds = self.common.seconds + time.monotonic() - self._began
-        place = dict(step=self._last, phase=phase, trial=trial, k=k, state=state, held=held, seconds=seconds)
+        bad = tuple(np.asarray(carry.bad).tolist()) if np.ndim(carry.bad) else ()
+        place = dict(step=self._last, phase=phase, trial=trial, k=k, state=state, held=held, seconds=seconds, bad=bad)
         return replace(self.common, **place)
 
 

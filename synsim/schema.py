@@ -15,6 +15,7 @@ import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from synsim import catalogue, describe, reference
@@ -23,7 +24,7 @@ from synsim.config.document import SECTIONS
 from synsim.config.sections import DEVICE, NAME, RESERVED, RUN_NAME
 from synsim.describe import Setting
 from synsim.plugins import NAME as PLUGIN
-from synsim.spec import Phase, RecordSettings, RunSettings, TopSettings
+from synsim.spec import LauncherSettings, Phase, Range, RecordSettings, RunSettings, SweepSettings, TopSettings
 
 Json = dict[str, Any]
 
@@ -35,8 +36,13 @@ IN_TEXT = r"\$\{"
 
 _WORD = "[A-Za-z][A-Za-z0-9_]{0,63}"
 _PATH = rf"^(components\.)?{_WORD}\.[A-Za-z_][A-Za-z0-9_]*$"
+_SWEPT = r"^[A-Za-z][A-Za-z0-9_]*(\.[^.\s]+)+$"
+_NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
+_RANGE = rf"^(log:)?{_NUMBER}:{_NUMBER}(:\d*[1-9]\d*)?$"
 _NUMBERS: Json = {"errorMessage": "must be a number, a list of numbers or an initialiser."}
 _CALL = rf"^(components\.)?{_WORD}(\.[A-Za-z_][A-Za-z0-9_]*)?$"
+
+_ENDS = {"from": "first", "to": "last"}
 
 SECTION_DOCS: Mapping[str, str] = {
     "extends": "A config that this one builds on, or a list of them, the last the strongest. Its values are laid over "
@@ -55,6 +61,9 @@ SECTION_DOCS: Mapping[str, str] = {
     "record": "What is kept in the file: a state, outlet, inlet or data entry, and how often.",
     "initial": "Where states start: a number, a list or an initialiser.",
     "phases": "Parts of the run, one after another in one file. Each says what differs from the config.",
+    "sweep": "What `synsim sweep` varies: paths as z.tau_m, run.dt, let.hid or seed, each with a list or a range, and "
+    "how they are put together.",
+    "launcher": "Where `synsim sweep` computes its points: on this machine, or on a cluster with Slurm.",
 }
 
 
@@ -113,6 +122,8 @@ class _Writer:
             "record": _named(self._record(), rf"{_PATH}|{_whole(NAME.pattern)}"),
             "initial": _named(self._start(), _PATH),
             "phases": self._phases(),
+            "sweep": self._sweep(),
+            "launcher": self._keys(LauncherSettings),
         }
         if set(sections) != {*SECTIONS, "extends"} or set(SECTION_DOCS) != set(sections):
             raise TypeError("a section of a config is not in its schema")
@@ -195,6 +206,32 @@ class _Writer:
         phase["properties"]["name"] |= {"pattern": f"{_whole(NAME.pattern)}|{IN_TEXT}"}
         phase["properties"] |= {key: {"description": docs[key], **each} for key, each in properties.items()}
         return {"type": ["array", "null", "string"], "pattern": REFERENCE, "minItems": 1, "items": phase}
+
+    def _sweep(self) -> Json:
+        """Settings, and values by path."""
+        table = dict(describe.settings_of(Range))
+        ends = {name: self._setting(replace(table.pop(old), name=name)) for name, old in _ENDS.items()}
+        between = {"title": "range", **_mapping({**ends, **self._settings(table)})}
+        self.definitions["range"] = {**between, "required": list(_ENDS)}
+        self.definitions["swept"] = {
+            "description": "A list, a range such as 10:40:7 or log:1e-4:1e-1:7, or {from: 10, to: 40, n: 7}.",
+            "errorMessage": "must be a list, a range such as 10:40:7 or log:1e-4:1e-1:7, or {from: 10, to: 40, n: 7}.",
+            "type": ["array", "string", "object", "null"],
+            "pattern": f"{_RANGE}|{IN_TEXT}",
+            "minItems": 1,
+            **_if_object(_to("range")),
+        }
+        found = self._keys(SweepSettings)
+        seed = found["properties"]["seed"]
+        many = {"if": {"type": ["array", "string", "object"]}, "then": _to("swept")}
+        found["properties"]["seed"] = {
+            **{key: value for key, value in seed.items() if key not in ("type", "pattern")},
+            "type": ["integer", "array", "string", "object", "null"],
+            **many,
+        }
+        found["patternProperties"] = {_SWEPT: _to("swept")}
+        found["minProperties"] = 1
+        return found
 
     def _over_data(self) -> Json:
         """An entry of a phase, laid over that of the config: its type is known only where the phase names one."""

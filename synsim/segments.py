@@ -130,7 +130,12 @@ def segment_name(first: int, last: int) -> str:
 
 
 def segment_image(
-    first: int, last: int, sha256: str, columns: Mapping[str, np.ndarray], filters: Mapping[str, str] | None = None
+    first: int,
+    last: int,
+    sha256: str,
+    columns: Mapping[str, np.ndarray],
+    filters: Mapping[str, str] | None = None,
+    lanes: int = 1,
 ) -> bytes:
     """The bytes of a segment with some rows of each column; `filters` compress those of some groups."""
     parents = h5py.h5p.create(h5py.h5p.LINK_CREATE)
@@ -141,7 +146,7 @@ def segment_image(
             if not values.size:
                 continue
             how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-            how.set_chunk(chunk_shape(values.shape, values.dtype.itemsize))
+            how.set_chunk(chunk_shape(values.shape, values.dtype.itemsize, lanes))
             compression.apply(how, (filters or {}).get(path.rpartition("/")[0]))
             space, kind = h5py.h5s.create_simple(values.shape), h5py.h5t.py_create(values.dtype)
             dataset = h5py.h5d.create(file.id, path.encode(), kind, space, how, parents)
@@ -231,7 +236,11 @@ class Segments:
 
     def rows(self, path: str) -> int:
         """Rows of a dataset in all segments together."""
-        return sum(self._scan().get(path, ()))
+        return sum(self.counts(path))
+
+    def counts(self, path: str) -> Sequence[int]:
+        """Rows of a dataset in each segment; empty where none has any."""
+        return self._scan().get(path, ())
 
     def held(self, group: str) -> tuple[int, int]:
         """Bytes of the values of the datasets in a group, and how many of them stand on the disk."""
@@ -249,9 +258,12 @@ class Segments:
         self._scan()
         return sum(size for path, size in self._stored.items() if path.startswith(f"{group}/"))
 
-    def read(self, path: str, start: int, stop: int, rest: tuple[Any, ...], empty: np.ndarray) -> np.ndarray:
-        """Rows `start` up to `stop`, indexed further by `rest`; `empty` is no row of that kind."""
-        counts, pieces, at = self._scan().get(path, [0] * len(self.names)), [empty], 0
+    def read(
+        self, path: str, start: int, stop: int, rest: tuple[Any, ...] = (), empty: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Rows `start` up to `stop`, indexed further by `rest`. Where there may be none, `empty` is no row of it."""
+        counts, at = self._scan().get(path, [0] * len(self.names)), 0
+        pieces = [] if empty is None else [empty]
         held = iter(self._held.get(path, ()) if self._all_held else ())
         for file_path, count in zip(self.paths, counts, strict=True):
             piece = next(held) if self._all_held and count else None
@@ -264,7 +276,7 @@ class Segments:
                 continue
             with opened(file_path) as file:
                 pieces.append(dataset_at(file, path)[(slice(low, high), *rest)])
-        return np.concatenate(pieces)
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def pieces(self, path: str, ahead: Sequence[str] = ()) -> Iterator[np.ndarray]:
         """The rows of a dataset, segment by segment; `ahead` are those that will be asked for next."""

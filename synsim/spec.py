@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path as FilePath
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from synsim import catalogue, describe, plugins
 from synsim.component import Declaration, static
@@ -38,6 +38,30 @@ class RunSettings:
     partial: Literal["refuse", "drop"] = static("What to do with rows that do not fill a batch.", default="refuse")
     precision: Literal["float32", "float64"] = static("Floating-point type of every array.", default="float32")
     device: str = static("auto, cpu, gpu, tpu, or one of several as cuda:1.", default="auto")
+
+
+@dataclass(frozen=True)
+class LauncherSettings:
+    """The keys of `launcher`: where the points of a sweep are run, and what a cluster is asked for."""
+
+    type: Literal["local", "slurm"] = static("This machine, or a job array of Slurm.", default="local")
+    processes: int = static("Processes on this machine, which share the groups of lanes.", default=1, ge=1)
+    partition: str | None = static("Partition of the jobs.", default=None)
+    time: str | int | None = static("Time limit of a task: minutes, or text as 2:30:00.", default=None, ge=1)
+    cpus: int | None = static("Cores of a task.", default=None, ge=1)
+    mem: str | int | None = static("Memory of a task: megabytes, or text as 4G.", default=None, ge=1)
+    gpus: str | int | None = static("GPUs of a task: how many, or text as a100:1.", default=None, ge=1)
+    throttle: int | None = static("Most tasks that run at once.", default=None, ge=1)
+    tasks: int | None = static("Tasks that the points are spread over: throttle, else 10.", default=None, ge=1)
+    signal: int = static("Time before the end at which a task is told to save and to stop.", "s", default=120, ge=1)
+    setup: tuple[str, ...] | str = static("Lines of shell before the program, as module load cuda.", default=())
+    sbatch: tuple[str, ...] | str = static("Further options of sbatch, as --qos=long.", default=())
+
+    def lines(self, which: Literal["setup", "sbatch"]) -> tuple[str, ...]:
+        """What was written as one text, or as a list of them, line by line."""
+        written = getattr(self, which)
+        texts = (written,) if isinstance(written, str) else written
+        return tuple(line.strip() for text in texts for line in text.splitlines() if line.strip())
 
 
 @dataclass(frozen=True)
@@ -107,6 +131,62 @@ class ConfigFile:
     sha256: str
 
 
+Summary = Literal["rate", "mean", "last", "norm", "final"]
+SUMMARIES: tuple[Summary, ...] = ("rate", "mean", "last", "norm", "final")
+"""What can be gathered of a record: the mean rate of spikes, the mean, last value and norm of values, and readouts."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """From one number to another: `n` of them, both ends included, or, where there is no `n`, whole numbers from the
+    first up to below the last."""
+
+    first: float = static("The first value.")
+    last: float = static("The last value.")
+    n: int | None = static("How many values.", default=None, ge=1)
+    scale: Literal["linear", "log"] = static("Whether their differences or their ratios are equal.", default="linear")
+
+
+@dataclass(frozen=True)
+class SweepSettings:
+    """The keys of `sweep` that are no paths, and the paths with what stands there: a list, a range as text or as a
+    mapping."""
+
+    mode: Literal["grid", "zip", "random"] = static(
+        "Every value with every other, the first of each with the first of the others, or points drawn at random.",
+        default="grid",
+    )
+    n: int | None = static("Number of points that are drawn at random.", default=None, ge=1)
+    seed: int | None = static(
+        "Seed of points drawn at random; left out, that of the config. A list or a range sweeps the config's seed.",
+        default=None,
+        ge=0,
+        le=2**32 - 1,
+    )
+    summary: tuple[Summary, ...] | None = static(
+        "What of each record is gathered: rate of spikes, mean, last value and norm of values, final readouts. Left "
+        "out, all that a record has.",
+        default=None,
+    )
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """What a config was read from, ready to be read with other values in it."""
+
+    def vary(self, values: Mapping[str, Any]) -> Spec:
+        """The config with other values at these paths, checked."""
+        ...
+
+    def document(self) -> Any:
+        """The values as they were written, to find paths in."""
+        ...
+
+    def with_let(self, spec: Spec, resolved: dict[str, Any], paths: Sequence[str]) -> dict[str, Any]:
+        """A resolved config with these values of let in it again, and references to them where they stood."""
+        ...
+
+
 PHASE_SECTIONS = ("data", "schedule", "wires", "set", "record")
 
 
@@ -137,6 +217,16 @@ class Spec:
     environment: Mapping[str, str | None] = field(default_factory=dict)
     plugins: tuple[str, ...] = ()
     plugin_folder: FilePath | None = None  # of the file that names them, where they may stand beside it
+    sweep: SweepSettings | None = None
+    launcher: LauncherSettings | None = None
+    source: Source | None = field(default=None, repr=False, compare=False)
+
+    def vary(self, values: Mapping[str, Any]) -> Spec:
+        """The same config with other values at these paths, as --set puts them there, and without its sweep: one point
+        of a sweep. Raises ConfigError with every fault."""
+        assert self.source is not None, "only what `load` has read can be read with other values"
+        kept = {"text": self.text, "filename": self.filename, "directory": self.directory, "files": self.files}
+        return replace(self.source.vary(values), **kept)
 
     def locate(self, fault: Fault) -> Fault:
         """The fault with the line and column of its path."""
@@ -206,7 +296,19 @@ class Spec:
         }
         if self.phases:
             whole["phases"] = [self._phase(phase) for phase in self.phases]
-        return _literal(describe.plain(whole))
+        if self.sweep is not None:
+            own = {name: getattr(self.sweep, name) for name in describe.settings_of(SweepSettings)}
+            chosen = {name: value for name, value in own.items() if value is not None}
+            whole["sweep"] = {**self.sweep.parameters, **chosen}
+        if self.launcher is not None:
+            whole["launcher"] = {
+                name: getattr(self.launcher, name)
+                for name in describe.settings_of(LauncherSettings)
+                if name == "type" or getattr(self.launcher, name) != getattr(LauncherSettings(), name)
+            }
+        plain = _literal(describe.plain(whole))
+        swept = () if self.sweep is None else [path for path in self.sweep.parameters if path.startswith("let.")]
+        return self.source.with_let(self, plain, swept) if swept and self.source is not None else plain
 
     @staticmethod
     def _filled(table: Mapping[str, describe.Setting], each: TypedSettings) -> dict[str, Any]:

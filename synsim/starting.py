@@ -114,11 +114,12 @@ def place(given: str, example: Example | None) -> Path:
 @dataclass(frozen=True)
 class Written:
     """What was written, files that the config reads and that are shipped with it among them; `missing` are those that
-    are not; `old_schema` says that a schema of another version was there and stays."""
+    are not; `old_schema` says that a schema of another version was there and stays; `command` runs the config."""
 
     files: tuple[Path, ...]
     missing: tuple[str, ...]
     old_schema: bool
+    command: str = "run"
 
 
 def write(path: Path, example: Example | None) -> Written:
@@ -154,7 +155,10 @@ def write(path: Path, example: Example | None) -> Written:
         raise Locked(f"{path} or a file beside it exists already and is not overwritten") from None
     except OSError as error:
         raise StoreError(f"{error.filename or path} cannot be written: {error.strerror or error}") from None
-    return Written(tuple(contents), tuple(missing), old)
+    value = read(whole, "config").value
+    return Written(
+        tuple(contents), tuple(missing), old, "sweep" if isinstance(value, Mapping) and "sweep" in value else "run"
+    )
 
 
 def _reads(whole: str) -> list[str]:

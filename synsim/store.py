@@ -214,20 +214,7 @@ class Writer:
             self._remove(folder, own)
 
     def _remove(self, folder: str, own: re.Pattern[str], but: Container[str] = ()) -> None:
-        try:
-            fd = os.open(
-                folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder
-            )
-        except FileNotFoundError:
-            return
-        try:
-            for name in sorted(os.listdir(fd)):
-                if name in but or not own.fullmatch(name):
-                    continue
-                if stat.S_ISREG(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
-                    os.unlink(name, dir_fd=fd)
-        finally:
-            os.close(fd)
+        _remove(self._folder, folder, own, but)
 
     # --- going on
 
@@ -335,7 +322,11 @@ class Writer:
         it = plan(self.layout, {}, 0, initial=initial)
         publish_sealed(self._seg, "head.h5", build(it))
 
-    def _initial(self) -> States:
+    def segments(self, check: Callable[[], None] = lambda: None) -> Segments:
+        """What was saved, to be read; `check` is called now and then and may raise."""
+        return Segments(self.directory / "seg", self._segments, self.layout.config_sha256, check=check)
+
+    def initial_states(self) -> States:
         """The states at the start, out of the head: nobody needs them in memory before the end."""
         found: dict[str, dict[str, Any]] = {}
         with Run(self.directory / "seg" / "head.h5") as head:
@@ -360,7 +351,7 @@ class Writer:
         begun = self._evenly(columns)
 
         name = segment_name(first, last)
-        image = segment_image(first, last, self.layout.config_sha256, columns, self.layout.filters)
+        image = segment_image(first, last, self.layout.config_sha256, columns, self.layout.filters, self.layout.lanes)
         with self._saving(f"steps {first} to {last}"):
             size = publish_sealed(self._seg, name, image)
         self._segments.append(name)
@@ -396,7 +387,8 @@ class Writer:
         if several.nbytes > 4 * SMALL:  # once it is no longer compressed
             return
         one = segment_name(first, several.steps)
-        publish_sealed(self._seg, one, compacted(several, self.layout.config_sha256, self.layout.filters))
+        image = compacted(several, self.layout.config_sha256, self.layout.filters, self.layout.lanes)
+        publish_sealed(self._seg, one, image)
         self._segments[-len(names) - 1 : -1] = [one]
         self._remove("seg", SEGMENT, but=set(self._segments))
 
@@ -451,7 +443,7 @@ class Writer:
         with self._saving("the final states"):
             publish_sealed(self._seg, "final.h5", build(plan_of_states(self.layout, final, provenance or {})))
         with self._saving(f"{self.target}"):
-            segments = Segments(self.directory / "seg", self._segments, self.layout.config_sha256, check=check)
+            segments = self.segments(check)
             begins = {name: begin for name, (begin, _) in self._begun.items()}
             merge(
                 self._folder,
@@ -459,7 +451,7 @@ class Writer:
                 self.layout,
                 segments,
                 begins,
-                initial=self._initial(),
+                initial=self.initial_states(),
                 final=final,
                 provenance=provenance or {},
                 check=check,
@@ -471,10 +463,7 @@ class Writer:
         """Remove what a complete run no longer needs, and give the directory free."""
         # The run is complete, since its file exists: what fails now costs nobody anything.
         self.saved = max(self.saved, self.about.get("steps", 0))
-        for folder, own in _OWN.items():
-            with suppress(OSError):
-                self._remove(folder, own)
-                os.rmdir(folder, dir_fd=self._folder)
+        _remove_saved(self._folder)
         with suppress(OSError):
             self._status("done", {})
         self.close()
@@ -524,6 +513,45 @@ class Writer:
             raise StoreError(f"cannot {how} {what}: {error.strerror or error}; {self._safe()}") from error
         except MemoryError as error:
             raise StoreError(f"cannot {how} {what}: not enough memory; {self._safe()}") from error
+
+
+def clear_away(directory: Path) -> None:
+    """Remove what is left of the segments and checkpoints of a run whose results are complete elsewhere.
+
+    Raises Locked where another process is about to do so.
+    """
+    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        lock = RunLock(folder, directory)
+        try:
+            _remove_saved(folder)
+        finally:
+            lock.release()
+    finally:
+        os.close(folder)
+
+
+def _remove_saved(run: int) -> None:
+    for folder, own in _OWN.items():
+        with suppress(OSError):
+            _remove(run, folder, own)
+            os.rmdir(folder, dir_fd=run)
+
+
+def _remove(run: int, folder: str, own: re.Pattern[str], but: Container[str] = ()) -> None:
+    """Remove files of a run, in its directory or a folder of it, whose names are of some kind."""
+    try:
+        fd = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=run)
+    except FileNotFoundError:
+        return
+    try:
+        for name in sorted(os.listdir(fd)):
+            if name in but or not own.fullmatch(name):
+                continue
+            if stat.S_ISREG(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
+                os.unlink(name, dir_fd=fd)
+    finally:
+        os.close(fd)
 
 
 def _checkpoint_name(step: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import sys
 import threading
@@ -32,6 +33,11 @@ def time_to_stop() -> bool:
             tell("the job's time is nearly over: stopping after this chunk")
             _stopping.append(0)
     return bool(_stopping)
+
+
+def told_by_hand() -> bool:
+    """Whether what asked to stop was typed at a terminal, or the end of one."""
+    return signal.SIGINT in _stopping or signal.SIGHUP in _stopping
 
 
 def catch_signals() -> None:
@@ -69,6 +75,29 @@ def tell(words: str) -> None:
         print(words, file=sys.stderr, flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+class Page:
+    """Lines on standard output, shown again and again: in one place on a terminal, elsewhere when they change."""
+
+    def __init__(self) -> None:
+        self._shown: list[str] | None = None
+
+    def show(self, lines: list[str]) -> None:
+        if lines == self._shown:
+            return
+        if sys.stdout.isatty():
+            width = shutil.get_terminal_size().columns
+            cut = [line if len(line) < width else line[: max(1, width - 2)] + "…" for line in lines]
+            up = f"\x1b[{len(self._shown)}A\x1b[J" if self._shown else ""
+            print(up + "\n".join(cut), flush=True)
+        else:
+            print("\n".join([*([""] if self._shown else []), *lines]), flush=True)
+        self._shown = lines
+
+    def wait(self) -> None:
+        """Until it may look different."""
+        time.sleep(2.0)
 
 
 class Teller:

@@ -44,7 +44,7 @@ def verify(path: str | Path) -> Verification:
     if not path.exists():
         raise MissingInput(Fault(f"{path}: no such file or directory"))
     if not path.is_dir():
-        verdict = Verdict(path, _sealed(path))
+        verdict = Verdict(path, sealed(path))
         return Verification((verdict,), "nothing" if verdict.fault else f"{path} is as it was written")
     if not (path / "status.json").exists() and not (path / "seg").exists():
         raise MissingInput(Fault(f"{path} is not the folder of a synsim run"))
@@ -69,9 +69,9 @@ def _folder(path: Path) -> Iterator[Verdict]:
         yield Verdict(status, str(error).removeprefix(f"{status} "))
     result = path / f"{name}.h5"
     if result.exists():
-        yield Verdict(result, _sealed(result))
+        yield Verdict(result, sealed(result))
     for each in sorted((path / "seg").glob("[!.]*.h5")):
-        yield Verdict(each, _sealed(each))
+        yield Verdict(each, sealed(each))
     for each in sorted((path / "ckpt").glob("[!.]*.npz")):
         yield Verdict(each, _checkpoint(each))
     config = path / "config.yaml"
@@ -79,7 +79,8 @@ def _folder(path: Path) -> Iterator[Verdict]:
         yield Verdict(config, _config(path, result))
 
 
-def _sealed(path: Path) -> str | None:
+def sealed(path: Path) -> str | None:
+    """What is wrong with a sealed file, or None."""
     try:
         return seal_fault(path)
     except OSError as error:
@@ -103,7 +104,7 @@ def _config(folder: Path, result: Path) -> str | None:
     except OSError as error:
         return error.strerror or str(error)
     for described in (result, folder / "seg" / "head.h5"):
-        if described.exists() and _sealed(described) is None:
+        if described.exists() and sealed(described) is None:
             with suppress(StoreError), Run(described) as left:
                 same = hashlib.sha256(data).digest() == hashlib.sha256(left.config_text.encode()).digest()
                 return None if same else "it is not the config that the run was started with"

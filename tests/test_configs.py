@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import choose
+from sweeps.side_by_side import computed, sweep
 
 import synsim
+from synsim.sweeps.gathered import read_gathered
+from synsim.sweeps.gathering import gather
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -41,6 +44,22 @@ def test_lif_fi(tmp_path):
                 assert 0 <= np.diff(times).mean() - period < 0.01 + 1e-6
                 assert times[0] == pytest.approx(period - refractory, abs=0.011)
         assert left["free.v"].data.shape == (1000, 3)
+
+
+def test_lif_fi_sweep(tmp_path):
+    """The same by a sweep, at thirteen drives with and without a refractory time."""
+    with pytest.raises(synsim.ConfigError, match="this config has a sweep, and a run is one point"):
+        run("lif_fi_sweep", tmp_path)
+    ledger = sweep(str(CONFIGS / "lif_fi_sweep.yaml"), tmp_path, [])
+    assert not computed(ledger).failed
+    gather(ledger)
+    gathered = read_gathered(ledger.directory)
+    assert list(gathered.summaries) == ["cell.s.rate"] and gathered.done == 26
+    drive, refractory = (gathered.parameters[path].array for path in ("drive.value", "cell.refract_time"))
+    rate = 1e3 / (refractory + 10.0 * np.log(drive / (drive - 15.0)))
+    late = rate - gathered.summaries["cell.s.rate"].array
+    assert late.min() > -0.5 and late.max() < 2.0
+    assert len(late) == 26 and set(refractory.tolist()) == {0.0, 2.0}
 
 
 @pytest.mark.parametrize("seed", range(choose(quick=2, ci=4, full=10)))

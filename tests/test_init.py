@@ -74,6 +74,7 @@ def test_examples_are_listed_and_a_wrong_name_is_helped(tmp_path):
         done = synsim_command("init", "--from", word, cwd=tmp_path)
         assert done.returncode == 2 and f"Did you mean '{near}'?" in done.stderr
         assert list(tmp_path.iterdir()) == []
+    assert starting.write(tmp_path / "f.yaml", starting.chosen("lif_fi_sweep")).command == "sweep"
     assert starting.chosen("lif-fi").name == starting.chosen("lif_fi.yaml").name == "lif_fi"
 
 

@@ -15,7 +15,7 @@ from stored import same_but_for_provenance
 from test_loop import NOISY
 
 import synsim
-from synsim import api, device, merging, segments, store
+from synsim import api, merging, running, segments, store
 from synsim.config import load
 from synsim.faults import ConfigError, Locked, Stopped, StoreError
 from synsim.saving import Saving
@@ -174,8 +174,8 @@ def test_a_file_with_other_numbers_is_refused(monkeypatch, tmp_path):
 
 def test_drift_needs_to_be_accepted_and_stands_in_the_file(monkeypatch, tmp_path):
     started(shortened(NOISY), tmp_path, monkeypatch, 2, chunk=7)
-    real = device.fingerprint
-    monkeypatch.setattr(device, "fingerprint", lambda *given: real(*given) | {"jax": "9.9", "cpu_features": "none"})
+    real = running.fingerprint
+    monkeypatch.setattr(running, "fingerprint", lambda *given: real(*given) | {"jax": "9.9", "cpu_features": "none"})
     with pytest.raises(ConfigError, match=r"another version of jax .*9\.9 now\); what the CPU can do.*--accept-drift"):
         started(shortened(NOISY), tmp_path, monkeypatch, resume=True)
     notes: list[str] = []

@@ -79,6 +79,20 @@ phases:
     set: {z.tau_theta: 0, W.g_conduct_factor: 3}
     record: {z.s: false, z.rfr: true}
     schedule: {step: [x, W, z]}
+sweep:
+  z.refract_time: [1, 2.5]
+  components.W.rule.A_plus: log:1e-4:1e-1:7
+  run.dt: {from: 0.1, to: 0.5, n: 3, scale: linear}
+  W.weight_init: [0.3, {type: uniform, low: 0, high: 1}]
+  seed: 0:20
+  mode: grid
+  summary: [rate, norm]
+launcher:
+  type: slurm
+  time: 01:30:00
+  mem: 4000
+  setup: [module load cuda, export X=1]
+  sbatch: --qos=short
 """
 
 EXTENDING = """\
@@ -100,6 +114,9 @@ UNSEEN = {
     "record_window_and_trial.yaml": "keys that exclude each other",
     "run_name_windows.yaml": "names of Windows devices",
     "setting_twice.yaml": "keys that exclude each other",
+    "sweep_random.yaml": "keys that need each other",
+    "sweep_values.yaml": "what a path leads to",
+    "sweep_zip.yaml": "keys that exclude each other",
     "trials_and_epochs.yaml": "keys that exclude each other",
     "wire_expressions.yaml": "the grammar of sums",
     "wire_reads_an_inlet.yaml": "what another component has",
@@ -219,6 +236,39 @@ def test_wrong_configs_are_underlined(value, path, valid):
 
 def test_most_wrong_configs_are_underlined():
     assert len(list(wrong_configs())) > 3 * len(UNSEEN)
+
+
+@pytest.mark.parametrize(
+    ("block", "good"),
+    [
+        ("z.tau_m: [10, 20]", True),
+        ("z.tau_m: 10:40:7", True),
+        ("z.tau_m: log:1e-4:-.5:7", True),
+        ('z.tau_m: "${taus}"', True),
+        ("components.W.rule.eta: {from: 1, to: 2, n: 3, scale: log}", True),
+        ("seed: 0:20", True),
+        ("seed: [1, 2]", True),
+        ("seed: 7", True),
+        ("mode: random", True),
+        ("summary: [rate, final]", True),
+        ("z.tau_m: []", False),
+        ("z.tau_m: 20", False),
+        ("z.tau_m: ten", False),
+        ("z.tau_m: 10:40:0", False),
+        ("z.tau_m: 10:x:3", False),
+        ("z.tau_m: {from: 1, n: 3}", False),
+        ("z.tau_m: {from: 1, to: 2, n: 0}", False),
+        ("z.tau_m: {from: 1, to: 2, step: 1}", False),
+        ("tau_m: [1]", False),
+        ("seed: -1", False),
+        ("seed: []", False),
+        ("mode: gird", False),
+        ("n: 0", False),
+        ("summary: [rates]", False),
+    ],
+)
+def test_what_a_sweep_takes(block, good, valid):
+    assert (faults(valid, f"extends: base.yaml\nsweep:\n  {block}\n") == []) is good
 
 
 VALUES = (

@@ -649,10 +649,10 @@ def test_a_failed_merge_loses_nothing(
         if what == "changed on the way":
             real = merging.fill
 
-            def fill(file: h5py.File, it: Plan, *rest: Any) -> None:
-                real(file, it, *rest)
+            def fill(datasets: dict[str, h5py.Dataset], it: Plan, *rest: Any) -> None:
+                real(datasets, it, *rest)
                 if it.columns.get("/report/z.v/data") and it.columns["/report/z.v/data"].shape[0]:
-                    file["report/z.v/data"][3, 2] += 1
+                    datasets["/report/z.v/data"][3, 2] += 1
 
             patch.setattr(merging, "fill", fill)
         elif what == "segment damaged":

@@ -12,12 +12,13 @@ import json
 import stat
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path as FilePath
 from typing import Any
 
-from synsim.config.bases import with_bases
+from synsim.config.bases import Whole, with_bases
 from synsim.config.checker import Checker
 from synsim.config.document import Document
 from synsim.config.environment import Environment
@@ -32,6 +33,7 @@ from synsim.config.sections import (
     check_top,
     safe_name,
 )
+from synsim.config.sweeping import Given, another, check_launcher, check_sweep
 from synsim.config.wiring import check_schedule, check_wires
 from synsim.config.yaml_source import MOST_BYTES, Marked, decode, from_mapping, read
 from synsim.faults import ConfigError, Fault, Mark
@@ -81,26 +83,121 @@ def load(
     directory = file.parent if file is not None else folder or FilePath.cwd()
     environment = Environment()
     sources = with_bases(marked, ConfigFile(filename, digest), len(whole), directory, file, environment.fill)
-    document = Document(sources, environment)
-    if isinstance(overrides, Mapping):
-        for path, value in overrides.items():
-            document.assign(path, _given(value, f"set {path}"), f"set {path}")
-    else:
-        for argument in overrides:
-            document.override(argument)
+    overridden = (
+        {path: _given(value, f"set {path}") for path, value in overrides.items()}
+        if isinstance(overrides, Mapping)
+        else {}
+    )
+    chosen = {}
     for option, (path, value) in (options or {}).items():
-        label = f"{option} {value}"
-        document.assign(path, _given(value, label, len(option) + 2), label)
-    document.put_in_place()
-    fallback = name or safe_name(FilePath(config).stem if from_file else "run")  # type: ignore[arg-type]
+        chosen[path] = _given(value, label := f"{option} {value}", len(option) + 2), label
+    written = Written(
+        sources,
+        environment,
+        overridden,
+        () if isinstance(overrides, Mapping) else tuple(overrides),
+        chosen,
+        name or safe_name(FilePath(config).stem if from_file else "run"),  # type: ignore[arg-type]
+        allow_plugins,
+        plugin_folder,
+    )
     return replace(
-        _checked(document, fallback, allow_plugins, plugin_folder),
+        written.spec(written.document()),
         text=whole,
         filename=filename,
         directory=directory,
         files=sources.files,
         environment=dict(environment.used),
+        source=written,
     )
+
+
+@dataclass(frozen=True)
+class Written:
+    """A config as it was read, with what is put into it: ready to be checked, as it is or with other values."""
+
+    sources: Whole
+    environment: Environment
+    overrides: Mapping[str, Marked]  # from Python
+    arguments: tuple[str, ...]  # after --set
+    options: Mapping[str, tuple[Marked, str]]
+    fallback: str
+    allow_plugins: bool
+    plugin_folder: FilePath | None
+
+    def document(self, environment: Environment | None = None) -> Document:
+        """The values with overrides and options, before let and the environment are put in place."""
+        document = Document(self.sources.copy(), environment or self.environment)
+        for path, value in self.overrides.items():
+            document.assign(path, value.copy(), f"set {path}")
+        for argument in self.arguments:
+            document.override(argument)
+        for path, (value, label) in self.options.items():
+            document.assign(path, value.copy(), label)
+        return document
+
+    def spec(self, document: Document) -> Spec:
+        """The config that a document holds, checked. Raises ConfigError."""
+        document.put_in_place()
+        return _checked(document, self.fallback, self.allow_plugins, self.plugin_folder)
+
+    def vary(self, values: Mapping[str, Any]) -> Spec:
+        """The config with other values at these paths, and without its sweep and launcher. Raises ConfigError.
+
+        A value is plain, or comes with its place (`Given`). Texts in it stand for themselves.
+        """
+        environment = Environment(self.environment.variables)
+        document = self.document(environment)
+        for section in ("sweep", "launcher"):
+            document.value.pop(section, None)
+        for path, value in values.items():
+            given = value if isinstance(value, Given) else Given(_given(value, f"sweep {path}"), None)
+            document.vary(path, _over(given.value, path), given.at)
+        spec = self.spec(document)
+        return replace(spec, environment=dict(environment.used), source=self)
+
+    def with_let(self, spec: Spec, resolved: dict[str, Any], paths: Sequence[str]) -> dict[str, Any]:
+        """A resolved config with these values of let in it again, and references to them where they stood: where
+        another value changes it."""
+        assert spec.sweep is not None
+        let = _literal(self.document(Environment(self.environment.variables)).let_values())
+        for path in paths:
+            name = path.removeprefix("let.")
+            other = another(spec.sweep.parameters[path], let[name])
+            if other is not None:
+                with suppress(ConfigError):  # which whoever sweeps will say
+                    _refer(resolved, self.vary({path: other}).resolved(), let[name], other, name)
+        return {**resolved, "let": {path.removeprefix("let."): let[path.removeprefix("let.")] for path in paths}}
+
+
+def _refer(one: Any, two: Any, here: Any, there: Any, name: str) -> None:
+    """Write `${name}` where one value holds what let has `here`, and the other what it has `there`."""
+    pairs = zip(range(len(one)), one, strict=True) if isinstance(one, list) else one.items()
+    for key, value in list(pairs):
+        other = (
+            two[key] if isinstance(two, list) and key < len(two) else two.get(key) if isinstance(two, dict) else None
+        )
+        if value == here and other == there:
+            one[key] = f"${{{name}}}"
+        elif isinstance(value, dict | list) and isinstance(other, type(value)):
+            _refer(value, other, here, there, name)
+
+
+def _over(given: Marked, path: str) -> Marked:
+    """A value that beats all files, whose texts stand for themselves."""
+    keys, values = (
+        {path: replace(mark, over=True) for path, mark in marks.items()} for marks in (given.keys, given.values)
+    )
+    values.setdefault((), Mark(1, 1, f"sweep {path}", over=True))
+    return Marked(_literal(given.value), keys, values, nodes=given.nodes)
+
+
+def _literal(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _literal(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_literal(item) for item in value]
+    return value.replace("${", "$${") if isinstance(value, str) else value
 
 
 def _checked(document: Document, fallback: str, allow_plugins: bool, plugin_folder: FilePath | None) -> Spec:
@@ -126,6 +223,7 @@ def _checked(document: Document, fallback: str, allow_plugins: bool, plugin_fold
     record = check_record(check, check.section("record"))
     initial = check_initial(check, check.section("initial"))
     phases = check_phases(check, schedule, record)
+    sweep, launcher = check_sweep(check, phases), check_launcher(check)
     check.finish()
     marks = document.marks
     return Spec(
@@ -145,6 +243,8 @@ def _checked(document: Document, fallback: str, allow_plugins: bool, plugin_fold
         marks=marks,
         plugins=modules or (),
         plugin_folder=plugin_folder if modules else None,
+        sweep=sweep,
+        launcher=launcher,
         warnings=tuple(marks.locate(fault) for fault in document.warnings),
     )
 

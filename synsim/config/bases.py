@@ -13,7 +13,7 @@ import os
 import re
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -27,7 +27,7 @@ MOST_FILES = 64
 DEEPEST = 16  # files in a chain of extends
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_PAIRS = ("wires", "record", "initial")  # their keys may begin with `components.`
+_PAIRS = ("wires", "record", "initial", "sweep")  # their keys may begin with `components.`
 
 
 @dataclass
@@ -38,6 +38,10 @@ class Whole:
     files: tuple[ConfigFile, ...]
     layers: tuple[str, ...]  # what marks call the files, from the weakest to the strongest
     folders: dict[str, FilePath] = field(default_factory=dict)
+
+    def copy(self) -> Whole:
+        """The same, whose values can be changed."""
+        return replace(self, marked=self.marked.copy())
 
 
 def with_bases(

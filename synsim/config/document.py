@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -32,11 +33,16 @@ SECTIONS = (
     "record",
     "initial",
     "phases",
+    "sweep",
+    "launcher",
 )
 """The top-level keys of a config, but for `extends`, which is gone once its files are read."""
 
-NOT_YET = ("sweep", "launcher", "checkpoint")
+NOT_YET = ("checkpoint",)
 """Keys that have a meaning in the design and that this version does not know."""
+
+RANGE_KEYS = ("from", "to", "n", "scale")
+"""What a range of a sweep may hold that is written as a mapping."""
 
 _PAIRS = ("wires", "record", "initial")  # their keys hold a dot: wires.z.j
 _LET = re.compile(r"\$\{\s*([^{}]*?)\s*\}")
@@ -63,11 +69,18 @@ class Document:
         return Marks(self.keys, self.values)
 
     def layer_of(self, path: Path) -> int:
-        """How strong a value is: that of a file beats those of the files that it extends, an override beats all."""
+        """How strong a value is: that of a file beats those of the files that it extends, an override beats
+        all, and a value of a sweep beats that."""
         mark = self.values.get(path)
         if mark is None:
             return len(self.layers) - 1
-        return self.layers.index(mark.source) if mark.source in self.layers else len(self.layers)
+        if mark.over:
+            return len(self.layers) + 1
+        return len(self.layers) if self._over(mark) else self.layers.index(mark.source or "")
+
+    def _over(self, mark: Mark) -> bool:
+        """Whether what stands there was put into the values, rather than read with them."""
+        return mark.over or mark.source not in self.layers
 
     def folder_of(self, path: Path) -> FilePath:
         """The folder of the file that a value is written in."""
@@ -90,15 +103,23 @@ class Document:
             self.faults.append(Fault("an override is PATH=VALUE, as z.tau_m=20.", (), 1, len(argument) + 1, source))
             return
         given = self._value(text, len(path) + 1, source)
-        place = self._place(path, source)
+        place = self.place(path, Mark(1, 1, source), "an override is PATH=VALUE with")
         if given is not None and place is not None:
-            self._put(*place, given, source)
+            self._put(*place, given)
 
     def assign(self, path: str, given: Marked, source: str) -> None:
         """Put a ready value in its place, as an option of the command line or a call in Python does."""
-        place = self._place(path, source)
+        at = Mark(1, 1, source)
+        place = self.place(path, at, "an override is PATH=VALUE with")
         if place is not None:
-            self._put(place[0], [1] * len(place[0]), given, source)
+            self._put(place[0], [at] * len(place[0]), given)
+
+    def vary(self, path: str, given: Marked, at: Mark | None) -> None:
+        """Put one value of a sweep in its place, which beats all that files and overrides say; `at` is where its path
+        is written, or None where it has no place."""
+        place = self.place(path, at or Mark(1, 1, f"sweep {path}"), "a sweep is PATH=VALUES with")
+        if place is not None:
+            self._put(place[0], [replace(mark, over=True) for mark in place[1]], given)
 
     def _value(self, text: str, before: int, source: str) -> Marked | None:
         try:
@@ -118,46 +139,46 @@ class Document:
         given.values.setdefault((), Mark(1, before + 1, source))  # an empty value is null
         return given
 
-    def _place(self, text: str, source: str) -> tuple[Path, list[int]] | None:
-        """The path of an override in the values, and the column of each of its pieces."""
+    def place(self, text: str, at: Mark, form: str) -> tuple[Path, list[Mark]] | None:
+        """Where in the values a path leads that is written at a place, and the place of each of its pieces; None and a
+        fault where it leads nowhere. `form` begins what is said of a text that is no path."""
         pieces, columns = text.split("."), []
-        at = 1
+        column = at.column
         for piece in pieces:
-            columns.append(at)
-            at += len(piece) + 1
+            columns.append(Mark(at.line, column, at.source))
+            column += len(piece) + 1
             if not piece.strip() or len(pieces) > MOST_DEPTH // 2:
-                self.faults.append(
-                    Fault("an override is PATH=VALUE with a PATH as z.tau_m or run.dt.", (), 1, columns[-1], source)
-                )
+                self._fault_at(columns[-1], f"{form} a PATH as z.tau_m or run.dt.")
                 return None
         if pieces[0] == "components" and len(pieces) > 1:
             pieces, columns = pieces[1:], columns[1:]
             known = self.names("components")
         elif pieces[0] == "extends":
-            self.faults.append(Fault("extends stands in a file and cannot be overridden.", (), 1, columns[0], source))
+            self._fault_at(columns[0], "extends stands in a file and cannot be overridden.")
             return None
         elif pieces[0] in NOT_YET:
-            self.faults.append(Fault(f"{pieces[0]} does not exist yet.", (), 1, columns[0], source))
+            self._fault_at(columns[0], f"{pieces[0]} does not exist yet.")
             return None
         elif pieces[0] in SECTIONS:
-            return self._in_section(pieces, columns, source)
+            return self._in_section(pieces, columns)
         else:
             known = [*self.names("components"), *SECTIONS]
         if pieces[0] not in self.names("components"):
             near = suggest(pieces[0], known) or there_are(self.names("components"))
-            self.faults.append(Fault(f"there is no component {pieces[0]!r}.{near}", (), 1, columns[0], source))
+            self._fault_at(columns[0], f"there is no component {pieces[0]!r}.{near}")
             return None
         return ("components", *_numbered(pieces)), [columns[0], *columns]
 
-    def _in_section(self, pieces: list[str], columns: list[int], source: str) -> tuple[Path, list[int]] | None:
+    def _fault_at(self, mark: Mark, message: str) -> None:
+        self.faults.append(Fault(message, (), mark.line, mark.column, mark.source))
+
+    def _in_section(self, pieces: list[str], columns: list[Mark]) -> tuple[Path, list[Mark]] | None:
         section, rest = pieces[0], pieces[1:]
         if section in ("data", "phases") and rest:
             known = self.names(section) if section == "data" else self._phases()
             if rest[0] not in known and not (section == "phases" and isinstance(_number(rest[0]), int)):
                 what = {"data": "data entry", "phases": "phase"}[section]
-                self.faults.append(
-                    Fault(f"there is no {what} {rest[0]!r}.{suggest(rest[0], known)}", (), 1, columns[1], source)
-                )
+                self._fault_at(columns[1], f"there is no {what} {rest[0]!r}.{suggest(rest[0], known)}")
                 return None
             if section == "phases":
                 number = known.index(rest[0]) if rest[0] in known else _number(rest[0])
@@ -171,7 +192,20 @@ class Document:
                 rest, columns = rest[1:], [columns[0], *columns[2:]]
             key = _spelled(self.value.get(section), ".".join(rest[:2]))
             rest, columns = [key, *rest[2:]], [*columns[:2], *columns[3:]]
+        if section == "sweep" and rest:
+            rest, columns = self._in_sweep(rest), [*columns[:2], columns[-1]]
+            columns = columns[: len(rest) + 1]
         return (section, *_numbered(rest)), columns
+
+    def _in_sweep(self, rest: list[str]) -> list[str]:
+        """What follows `sweep.`: a path that is one key, and maybe a key of its range, as in sweep.z.tau_m.n."""
+        if rest[0] == "components" and len(rest) > 1:
+            rest = rest[1:]
+        key, there = ".".join(rest), self.value.get("sweep")
+        above = _spelled(there, ".".join(rest[:-1]))
+        if len(rest) > 2 and rest[-1] in RANGE_KEYS and isinstance(self._at_path(("sweep", above)), Mapping):
+            return [above, rest[-1]]
+        return [_spelled(there, key)]
 
     def _at_path(self, path: Path) -> Any:
         """The value at a path, or None."""
@@ -192,40 +226,25 @@ class Document:
             return []
         return [str(phase.get("name")) if isinstance(phase, Mapping) else "" for phase in phases]
 
-    def _put(self, path: Path, columns: list[int], given: Marked, source: str) -> None:
+    def _put(self, path: Path, marks: list[Mark], given: Marked) -> None:
         inside: Any = self.value
-        for depth, (piece, column) in enumerate(zip(path, columns, strict=True)):
+        for depth, (piece, mark) in enumerate(zip(path, marks, strict=True)):
             here, last = path[: depth + 1], depth == len(path) - 1
-            mark = Mark(1, column, source)
             at: Any = piece
             if isinstance(inside, list):
                 if not isinstance(piece, int) or not 0 <= piece < len(inside):
-                    self.faults.append(
-                        Fault(
-                            f"{dotted(path[:depth])} has {len(inside)} entries, counted from 0: "
-                            f"{piece!r} is none of them.",
-                            (),
-                            1,
-                            column,
-                            source,
-                        )
+                    self._fault_at(
+                        mark,
+                        f"{dotted(path[:depth])} has {len(inside)} entries, counted from 0: {piece!r} is none of them.",
                     )
                     return
             elif isinstance(inside, dict):
                 at = str(piece)
                 here = (*path[:depth], at)
-                if here not in self.keys:
+                if here not in self.keys or (last and mark.over):
                     self.keys[here] = mark
             else:
-                self.faults.append(
-                    Fault(
-                        f"{dotted(path[:depth])} is {shown(inside)}: there is nothing inside it to set.",
-                        (),
-                        1,
-                        column,
-                        source,
-                    )
-                )
+                self._fault_at(mark, f"{dotted(path[:depth])} is {shown(inside)}: there is nothing inside it to set.")
                 return
             if last:
                 inside[at] = given.value
@@ -253,6 +272,12 @@ class Document:
 
     # let and the environment ---------------------------------------------------------------------------------------
 
+    def let_values(self) -> dict[str, Any]:
+        """What let has, with the environment in place."""
+        let = self.value.get("let")
+        named = let if isinstance(let, Mapping) else {}
+        return {name: self._filled(value, ("let", name), None, {}, set()) for name, value in named.items()}
+
     def put_in_place(self) -> None:
         """Replace every `${name}` by the value of that name under `let`, whose type it keeps, and every `${env:NAME}`
         by the text of that variable. Paths of files are relative to the config that they are written in: from here on
@@ -260,8 +285,7 @@ class Document:
         let = self.value.get("let")
         if let is not None and not isinstance(let, Mapping):
             self._at(("let",), f"let must be a mapping of names to values, not {shown(let)}.")
-            let = {}
-        let = {name: self._filled(value, ("let", name), None, {}, set()) for name, value in (let or {}).items()}
+        let = self.let_values()
         sizes = {name: sum(1 for _ in _scalars(value)) for name, value in let.items()}
         used: set[str] = set()
         self.value = {
@@ -271,7 +295,7 @@ class Document:
         for name in let:
             if name not in used:
                 mark = self.keys.get(("let", name))
-                if mark is not None and (mark.source or "").startswith("--set"):
+                if mark is not None and self._over(mark):
                     known = [each for each in let if each != name]
                     self._at(("let", name), f"no value refers to let.{name}.{suggest(name, known)}", at_key=True)
                 else:
@@ -290,10 +314,9 @@ class Document:
             return [self._filled(item, (*path, place), let, sizes, used) for place, item in enumerate(value)]
         if not isinstance(value, str) or "${" not in value:
             return value
-        match = _LET.fullmatch(value)
-        if match is None or match.group(1).startswith("env:"):
+        if not is_reference(value):
             return self._text(value, path)
-        name = match.group(1).removeprefix("let.")
+        name = value[2:-1].strip().removeprefix("let.")
         if let is None:
             self._at(path, f"{dotted(path[:2])} cannot refer to another name: write its value out.")
             return None
@@ -310,7 +333,7 @@ class Document:
         mark = self.values.get(("let", name))
         if mark is not None:
             self.written_in[path] = mark.source
-            if (mark.source or "").startswith("--set"):
+            if self._over(mark):
                 self.values[path] = mark  # what is wrong with it is wrong in the argument
         for inner in [each for each in self.asked if each[:2] == ("let", name)]:
             self.asked[(*path, *inner[2:])] = self.asked[inner]
@@ -355,6 +378,12 @@ class Document:
 
     def _at(self, path: Path, message: str, *, at_key: bool = False) -> None:
         self.faults.append(Fault(message, path, at_key=at_key))
+
+
+def is_reference(text: str) -> bool:
+    """Whether a text is `${name}`, and so stands for a value of let."""
+    match = _LET.fullmatch(text)
+    return match is not None and not match.group(1).startswith("env:")
 
 
 def _numbered(pieces: Iterable[str]) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -44,6 +44,16 @@ class Marked:
     empty: bool = False
     flow: bool = True  # one scalar, or a collection in brackets
     nodes: int = 0
+
+    def copy(self) -> Marked:
+        """The same, whose value can be changed."""
+        return replace(self, value=_copied(self.value))
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
 @dataclass

@@ -162,9 +162,9 @@ def every_chunk(steps: int) -> None:
 
 
 def _fill(leave: int, ballast: str) -> None:
-    from synsim import api
+    from synsim import running
 
-    real = api._refuse_full_disk
+    real = running._refuse_full_disk
 
     def then_fill(*given: Any) -> None:
         real(*given)
@@ -173,7 +173,7 @@ def _fill(leave: int, ballast: str) -> None:
             if (size := room.f_bavail * room.f_frsize - leave) > 0:
                 os.posix_fallocate(file.fileno(), 0, size)
 
-    api._refuse_full_disk = then_fill
+    running._refuse_full_disk = then_fill
 
 
 if __name__ == "__main__":

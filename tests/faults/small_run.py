@@ -39,7 +39,7 @@ def small_run(
 ) -> None:
     """Start it or go on with it, and stop after `until` steps; `began` is told the step that it goes on from."""
     made = layout()
-    it: Any = SimpleNamespace(spec=SimpleNamespace(resolved=lambda: json.loads(made.config_resolved)), steps=ALL_STEPS)
+    it: Any = SimpleNamespace(layout=made, steps=ALL_STEPS)
     with Writer(directory, made, overwrite, resume, {"steps": ALL_STEPS}) as writer:
         if writer.finished:
             writer.tidy()

@@ -23,7 +23,7 @@ from faults.command import NOISY, command, environment, leftovers
 from faults.looking import complete, look, reported
 from faults.plastic import CHUNK, NAME, PROCESSES, Ended, Started, Undisturbed, again, busy, prepare
 from faults.tracing import needs_strace
-from synsim import api, merging
+from synsim import merging, running
 from synsim.faults import Stopped
 from synsim.saving import Saving
 
@@ -170,7 +170,7 @@ def test_a_stop_while_much_is_looked_through(tmp_path, monkeypatch):
         synsim.run(spec, out=tmp_path, chunk=40, stop=lambda: bool(asked.append(1) or len(asked) > 3))
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
     clock = itertools.count(step=2.0)
-    monkeypatch.setattr(api.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(running.time, "monotonic", lambda: next(clock))
     with pytest.raises(Stopped, match="looking through .* where all is as it was; to go on: synsim run .* --resume"):
         synsim.run(folder, resume=True, stop=lambda: True)
     assert before == {path: path.read_bytes() for path in before}

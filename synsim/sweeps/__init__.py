@@ -1,0 +1,1 @@
+"""Sweeps: points that differ in some settings, run side by side in one program, or spread over a cluster."""
