@@ -136,7 +136,9 @@ def _place(config: Config, settings: Mapping[str, Any], out: Any, resume: bool, 
     """The spec of a run and its folder, which may itself stand for the config."""
     if isinstance(config, str | os.PathLike) and Path(config).is_dir():
         if (Path(config) / "sweep.json").exists():
-            raise ConfigError(f"{config} is the folder of a sweep; to go on with it: synsim sweep {config}")
+            from synsim.sweeps import command
+
+            raise ConfigError(f"{config} is the folder of a sweep; to go on with it: {command(config)}")
         if not resume:
             raise ConfigError(f"{config} is a folder; to go on with the run in it: synsim run {config} --resume")
         allow_plugins = bool(settings.get("allow_plugins"))

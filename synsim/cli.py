@@ -208,7 +208,7 @@ def _refuse_settings(folder: str, given: Mapping[str, Any]) -> None:
 # ---------------------------------------------------------------------------------------------------------- sweep
 
 
-@app.command(epilog="Example: synsim sweep configs/lif_fi.yaml z.tau_m=10:40:7 --name lif-tau")
+@app.command(epilog="Example: synsim sweep configs/lif_fi.yaml free.tau_m=10:40:7 --name lif-tau")
 def sweep(
     config: Annotated[
         str,
@@ -844,7 +844,7 @@ def verify(
         raise typer.Exit(74 if found.damaged else 0)
 
 
-@app.command(epilog="Example: synsim plot runs/lif-fi --x cells.tau_m --y cells.rate")
+@app.command(epilog="Example: synsim plot runs/lif-tau --x free.tau_m --y free.rate")
 def plot(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A sweep's folder.")],
     x: Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,8 +88,11 @@ class PhasePlan:
         words = np.random.SeedSequence([self.seed, zlib.crc32(b"shuffle"), self.index, epoch])
         return np.random.Generator(np.random.Philox(words)).permutation(self.rows)
 
-    def chunk_data(self, first: int, n: int, frames: tuple[int, int] | None = None) -> dict[str, Any]:
-        """What the device needs for `n` trials: (n, batch, …) held, (n, steps, batch, …) played, (steps, …) shared.
+    def chunk_data(
+        self, first: int, n: int, frames: tuple[int, int] | None = None, names: Collection[str] | None = None
+    ) -> dict[str, Any]:
+        """What the device needs for `n` trials: (n, batch, …) held, (n, steps, batch, …) played, (steps, …) shared;
+        of all entries, or of those that are named.
 
         Of a file that is longer than memory, only the frames from one step up to another, where these are given; they
         come as `engine.Frames`. Raises RunError where what is read then is not as it must be.
@@ -97,6 +100,8 @@ class PhasePlan:
         rows, dtype = self.rows_of(first, n), self.graph.dtype
         made: dict[str, Any] = {}
         for name, entry in self.entries.items():
+            if names is not None and name not in names:
+                continue
             kind = np.int32 if entry.values.dtype.kind in "iu" else np.dtype(dtype)
             values, played = entry.values, "step" in entry.axes
             cut = frames if played and isinstance(values, Stream) else None

@@ -475,9 +475,9 @@ class Run:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def status_digest(status: Mapping[str, Any]) -> str:
-    """The digest that a status.json holds of all else in it."""
-    rest = {key: value for key, value in status.items() if key != "sha256"}
+def digest_in(document: Mapping[str, Any]) -> str:
+    """The digest that a status.json, or a sweep.json, holds of all else in it."""
+    rest = {key: value for key, value in document.items() if key != "sha256"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
@@ -488,7 +488,7 @@ def read_status(directory: Path) -> dict[str, Any]:
         status = json.loads(read_regular(path, most=STATUS_BYTES))
         if not isinstance(status, dict) or not isinstance(status.get("state"), str):
             raise ValueError("no state in it")
-        if status.get("sha256") != status_digest(status):
+        if status.get("sha256") != digest_in(status):
             raise ValueError("it is not as it was written")
         check_name(status["name"])
         for key, kind in _STATUS.items():

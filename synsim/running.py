@@ -30,15 +30,6 @@ from synsim.versions import versions
 Finish = Callable[[Writer, Outcome, Mapping[str, Any], Callable[[], None]], None]
 
 
-def into_one_file(it: RunPlan) -> Finish:
-    """What makes the finished file of a single run out of its segments."""
-
-    def finish(writer: Writer, outcome: Outcome, provenance: Mapping[str, Any], check: Callable[[], None]) -> None:
-        writer.finish(loop.described(it.phases[-1], outcome.state), provenance, check)
-
-    return finish
-
-
 def carry_out(
     it: RunPlan,
     directory: Path,
@@ -59,12 +50,12 @@ def carry_out(
     programs_of: Callable[[PhasePlan], Programs] = Programs,
     finish: Finish | None = None,
 ) -> None:
-    """Runs a plan in its folder, to the end. `go_on` is the command that takes it up again, `finish` makes its file.
+    """Runs a plan in its folder, to the end. `go_on` is the command that takes it up again; `finish` makes what a run
+    leaves out of its segments, where that is not one file.
 
     The others are as in `api.run`, and so are the errors.
     """
     began = time.time()
-    finish = finish or into_one_file(it)
     _refuse_full_disk(it, directory, resume, overwrite)
     spec, prints = it.spec, fingerprint(it, device)
     about = {
@@ -125,7 +116,10 @@ def carry_out(
                 )
                 finished(outcome)
                 provenance = _provenance(began, outcome, point, drift)
-                finish(writer, outcome, provenance, check)
+                if finish is None:
+                    writer.finish(loop.described(it.phases[-1], outcome.state), provenance, check)
+                else:
+                    finish(writer, outcome, provenance, check)
             except Stopped as stopped:
                 writer.stop("interrupted", str(stopped))
                 raise Stopped(f"{stopped}; {_safe(writer, it)}; to go on: {go_on}") from None

@@ -47,7 +47,7 @@ from synsim.layout import (
 )
 from synsim.locks import RunLock
 from synsim.merging import build, compacted, merge
-from synsim.reading import STATUS_BYTES, Run, read_status, status_digest
+from synsim.reading import STATUS_BYTES, Run, digest_in, read_status
 from synsim.segments import SEGMENT, Segments, segment_image, segment_name
 
 __all__ = [
@@ -426,7 +426,7 @@ class Writer:
             **progress,
         }
         document = json.loads(json.dumps(document, default=_plain))
-        document["sha256"] = status_digest(document)
+        document["sha256"] = digest_in(document)
         publish(self._folder, "status.json", (json.dumps(document, indent=1) + "\n").encode())
 
     def finish(

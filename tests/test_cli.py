@@ -257,7 +257,7 @@ def test_python_api(config, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["run"], ["check"], ["components"], ["schema"], ["init"], ["inspect"], ["version"]]
+    "words", [[], ["run"], ["sweep"], ["check"], ["components"], ["schema"], ["init"], ["inspect"], ["version"]]
 )
 def test_every_command_has_help_with_an_example_that_works(words, tmp_path):
     told = synsim_command(*words, "--help", cwd=ROOT)
@@ -268,7 +268,7 @@ def test_every_command_has_help_with_an_example_that_works(words, tmp_path):
     example = re.search(r"Example: synsim (.*)", " ".join(told.stdout.split())).group(1).split()
     assert example[0] == words[0]
     env = {**os.environ, "COLUMNS": "200"}
-    if words == ["run"]:
+    if words in (["run"], ["sweep"]):
         example += ["--out", str(tmp_path), "-q"]
     if words == ["inspect"]:
         made = synsim_command("run", "configs/lif_fi.yaml", "--out", str(tmp_path), "-q", cwd=ROOT)

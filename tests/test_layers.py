@@ -189,6 +189,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "terminal": ("doubts", "faults", "loop", "plan"),
     "resuming": ("checkpoint", "config", "faults", "files", "plan", "reading", "spec", "store"),
     "api": (
+        "sweeps",
         "",
         "config",
         "device",
@@ -239,7 +240,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
         "spec",
         "sweeps.ledger",
     ),
-    "sweeps.gathered": ("faults", "files", "segments"),
+    "sweeps.gathered": ("sweeps", "faults", "files", "segments"),
     "plot": ("faults", "files", "sweeps.gathered"),
     "sweeps.lanes": ("engine", "layout", "plan", "programs", "records"),
     "sweeps.lane_files": ("layout", "segments"),
@@ -247,6 +248,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "sweeps.arrangement": ("faults", "plan", "preflight", "spec", "sweeps.variation"),
     "sweeps.ledger": ("config", "faults", "files", "locks", "reading", "spec", "store"),
     "sweeps.task": (
+        "sweeps",
         "data",
         "device",
         "engine",
@@ -273,8 +275,9 @@ WITHIN: dict[str, tuple[str, ...]] = {
         "sweeps.ledger",
         "sweeps.parameters",
     ),
-    "sweeps.verifying": ("faults", "sweeps.ledger", "verification"),
+    "sweeps.verifying": ("sweeps", "faults", "sweeps.ledger", "verification"),
     "sweeps.standing": (
+        "sweeps",
         "faults",
         "reading",
         "sweeps.launchers.choosing",
@@ -289,6 +292,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "sweeps.launchers.slurm_queue": ("sweeps.launchers.launcher",),
     "sweeps.launchers.requeueing": ("sweeps.launchers.launcher", "sweeps.launchers.slurm_queue"),
     "sweeps.launchers.local": (
+        "sweeps",
         "faults",
         "locks",
         "reading",
@@ -298,6 +302,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
         "sweeps.ledger",
     ),
     "sweeps.launchers.slurm": (
+        "sweeps",
         "faults",
         "files",
         "locks",

@@ -11,6 +11,8 @@ import h5py
 import numpy as np
 import pytest
 from conftest import choose
+from shortening import configs as shipped
+from shortening import shortened as short_form
 from stored import same_but_for_provenance
 from test_loop import NOISY
 
@@ -60,24 +62,14 @@ def started(config: Any, out: Path, monkeypatch: pytest.MonkeyPatch, stops: int 
 def configs() -> dict[str, Any]:
     """Configs to be cut at every border: two of ours, or short forms of all that are shipped."""
     found: dict[str, Any] = {"noisy": NOISY, "two phases": TWO_PHASES}
-    for path in sorted(CONFIGS.glob("*.yaml")) if choose(False, full=True) else ():
-        found[path.stem] = path
-    return found
+    return found | (shipped() if choose(False, full=True) else {})
 
 
 def shortened(config: Any) -> Any:
     """A shipped config with few steps and trials, so that every border can be tried."""
     if not isinstance(config, Path):
         return load("phased.yaml", text=config)
-    spec = load(config).resolved()
-    for part in (spec["run"], *spec.get("phases", ())):
-        part.pop("epochs", None)
-        part["trials"] = min(part.get("trials") or 2, 2)
-        if part.get("steps"):
-            part["steps"] = min(part["steps"], 40)
-    for record in spec["record"].values():
-        record.pop("window", None)
-    return spec
+    return short_form(config)
 
 
 @pytest.mark.parametrize("chunk", choose([40], [7, 40], [1, 3, 7, 20, 40]))

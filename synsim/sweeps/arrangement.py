@@ -20,6 +20,7 @@ from synsim.spec import Spec
 from synsim.sweeps import variation
 
 MOST_LANES = 1024
+MOST_FAULTS = 20
 Values = tuple[Any, ...]
 Respec = Callable[[Mapping[str, Any]], Spec]
 
@@ -56,12 +57,14 @@ def arrange(
     memory: int | None = None,
 ) -> Arrangement:
     """The groups of a sweep, `at_least` as many where there are as many points, and each within so many bytes of memory
-    (what this process may hold). `respec` reads the config with other
-    values of these parameters. Raises ConfigError for points that cannot be, MissingInput for those that do not fit."""
+    (what this process may hold). `respec` reads the config with other values of these parameters.
+
+    Raises ConfigError for points that cannot be, MissingInput for those that do not fit.
+    """
     checked: set[Any] = set()
     planned = lru_cache(maxsize=2)(lambda one: plan(specs[one], checked))
     specs: list[Spec] = [respec(dict(zip(parameters, points[0], strict=True)))]
-    numbers = _numbers(specs[0], respec, parameters, points, checked)
+    numbers = _numbers(planned(0), respec, parameters, points, checked)
     others = [i for i, path in enumerate(parameters) if path not in numbers]
 
     combinations: dict[str, int] = {}
@@ -74,24 +77,27 @@ def arrange(
             combinations[key] = len(combinations)
         base_of.append(combinations[key])
 
+    members: dict[int, list[int]] = {}
+    for number, base in enumerate(base_of):
+        members.setdefault(base, []).append(number)
+
     faults: dict[Fault, None] = {}
+    together: list[Fault] = []  # said where there are no others
     programs: dict[Any, list[int]] = {}  # static group -> bases
     fit: dict[Any, tuple[int, int, int]] = {}
     for base, one in enumerate(specs):
         try:
             it = planned(base)
         except ConfigError as error:
-            faults |= dict.fromkeys(_told(error, one, parameters, others, points[base_of.index(base)]))
+            faults |= dict.fromkeys(_told(error, one, parameters, others, points[members[base][0]]))
             continue
         key = variation.program_of(it)
         programs.setdefault(key, []).append(base)
         fit.setdefault(key, _needs(it, own_data=len(specs) > 1 or "seed" in numbers))
-    members: dict[int, list[int]] = {}
-    for number, base in enumerate(base_of):
-        members.setdefault(base, []).append(number)
-    faults |= dict.fromkeys(_together_wrong(members, planned, numbers, parameters, points) if not faults else ())
-    if faults:
-        raise ConfigError(list(faults))
+        if len(together) < MOST_FAULTS:
+            together += _together_wrong(it, members[base], numbers, parameters, points)
+    if faults or together:
+        raise ConfigError(list(faults or dict.fromkeys(together)))
 
     groups: list[Group] = []
     room = preflight.available_memory() if memory is None else memory
@@ -109,11 +115,10 @@ def arrange(
 
 
 def _numbers(
-    first: Spec, respec: Respec, parameters: Sequence[str], points: Sequence[Values], checked: set[Any]
+    here: RunPlan, respec: Respec, parameters: Sequence[str], points: Sequence[Values], checked: set[Any]
 ) -> tuple[str, ...]:
     """The parameters that are numbers in the program, found by trying: a plan with another number in it is held
-    against that of the config which says so."""
-    here = plan(first, checked)
+    against that of the config which says so. `here` is the plan of the first point."""
     found = []
     for i, path in enumerate(parameters):
         other = next((values[i] for values in reversed(points) if values[i] != points[0][i]), None)
@@ -140,23 +145,17 @@ def _told(
 
 
 def _together_wrong(
-    members: Mapping[int, Sequence[int]],
-    planned: Callable[[int], RunPlan],
-    numbers: Sequence[str],
-    parameters: Sequence[str],
-    points: Sequence[Values],
+    it: RunPlan, own: Sequence[int], numbers: Sequence[str], parameters: Sequence[str], points: Sequence[Values]
 ) -> list[Fault]:
-    faults = []
-    where = [parameters.index(path) for path in numbers]
-    for base, own in members.items():
-        it = planned(base)
-        for number in own:
-            values = {parameters[i]: points[number][i] for i in where}
-            for fault in variation.problems(variation.numbers_in(it, values), values):
-                at = ", ".join(f"{path}={value}" for path, value in values.items())
-                faults.append(it.spec.locate(replace(fault, message=f"{fault.message} (at {at})")))
-            if len(faults) >= 20:
-                return faults
+    """What is wrong with the numbers of points of one base together."""
+    faults: list[Fault] = []
+    for number in own:
+        values = {path: points[number][parameters.index(path)] for path in numbers}
+        for fault in variation.problems(variation.numbers_in(it, values), values):
+            at = ", ".join(f"{path}={value}" for path, value in values.items())
+            faults.append(it.spec.locate(replace(fault, message=f"{fault.message} (at {at})")))
+        if len(faults) >= MOST_FAULTS:
+            break
     return faults
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from synsim.faults import MissingInput, StoreError
 from synsim.files import seal_fault
 from synsim.segments import all_its_own, dataset_at, guard, open_to_read
+from synsim.sweeps import command
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,12 @@ def read_gathered(directory: Path) -> Gathered:
     path = directory / "sweep.h5"
     try:
         if fault := seal_fault(path):
-            raise StoreError(f"{path}: {fault}; synsim sweep {directory} gathers it again")
+            raise StoreError(f"{path}: {fault}; {command(directory)} gathers it again")
         with guard(path), open_to_read(path) as file:
             all_its_own(file)
             return _read(file)
     except FileNotFoundError:
-        raise MissingInput(f"{path} is not there yet: synsim sweep {directory} gathers what is done") from None
+        raise MissingInput(f"{path} is not there yet: {command(directory)} gathers what is done") from None
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror or error}") from error
 

@@ -8,7 +8,7 @@ has its lanes before the rows of the batch, and is stored as if the batch were t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,25 +56,27 @@ class LanePhase(PhasePlan):
         ordered = "row" not in first.entries[entry].axes or not first.shuffle
         return same and (ordered or all(point.seed == first.seed for point in self.points))
 
-    def chunk_data(self, first: int, n: int, frames: tuple[int, int] | None = None) -> dict[str, Any]:
-        own = [name for name in self.entries if not self.shared(name)]
-        made = PhasePlan.chunk_data(self.points[0], first, n, frames)
-        if own:
-            each = [made, *(point.chunk_data(first, n, frames) for point in self.points[1:])]
-            made |= {name: _side_by_side([one[name] for one in each]) for name in own}
-        return made
+    def chunk_data(
+        self, first: int, n: int, frames: tuple[int, int] | None = None, names: Collection[str] | None = None
+    ) -> dict[str, Any]:
+        wanted = self.entries if names is None else names
+        own = [name for name in wanted if not self.shared(name)]
+        made = self.points[0].chunk_data(first, n, frames, wanted)
+        each = [made, *(point.chunk_data(first, n, frames, own) for point in self.points[1:] if own)]
+        return made | {name: _side_by_side([one[name] for one in each]) for name in own}
 
     def rows_of(self, first: int, n: int) -> np.ndarray:
         return np.concatenate([point.rows_of(first, n) for point in self.points], axis=1)
 
     def labels_of(self, first: int, n: int) -> dict[str, np.ndarray]:
         each = [point.labels_of(first, n) for point in self.points]
-        if self.graph.batch == 1 and len(self.points) > 1:
-            return {name: np.stack([one[name] for one in each], axis=1) for name in each[0]}
-        return {name: np.concatenate([one[name] for one in each], axis=1 if len(each) > 1 else 0) for name in each[0]}
+        if len(each) == 1:
+            return each[0]
+        join = np.stack if self.graph.batch == 1 else np.concatenate  # one row has no axis of its own
+        return {name: join([one[name] for one in each], axis=1) for name in each[0]}
 
     def streamed_bytes(self) -> int:
-        return sum(PhasePlan.streamed_bytes(point) for point in self.points)
+        return sum(point.streamed_bytes() for point in self.points)
 
 
 def _side_by_side(values: Sequence[Any]) -> Any:
@@ -167,18 +169,23 @@ def lane_records(records: Sequence[Record], lanes: int) -> tuple[Record, ...]:
 def _lane_record(record: Record, lanes: int) -> Record:
     old = record.layout
     if record.batch:
-        rows = lanes * record.shape[0]
-        if rows == 1:
+        count = batch = lanes * record.shape[0]
+        if count == 1:
             return record
-        inner = old.shape if old.batch == 1 else old.shape[1:]
-        axes = old.axes if old.batch == 1 else old.axes[1:]
-        shape, axes, batch = (rows, *record.shape[1:]), (("row", np.arange(rows)), *axes), rows
-        inner = (rows, *inner)
+        kind, shape = "row", (count, *record.shape[1:])
+        inner, axes = (old.shape, old.axes) if old.batch == 1 else (old.shape[1:], old.axes[1:])
     else:
-        shape, axes, batch = (lanes, *record.shape), (("lane", np.arange(lanes)), *old.axes), old.batch
-        inner = (lanes, *old.shape)
-    form = "events" if old.form == "events" else "record"
-    return replace(record, shape=shape, layout=replace(old, form=form, shape=inner, axes=axes, batch=batch))
+        count, batch = lanes, old.batch
+        kind, shape = "lane", (count, *record.shape)
+        inner, axes = old.shape, old.axes
+    wide = replace(
+        old,
+        form="events" if old.form == "events" else "record",
+        shape=(count, *inner),
+        axes=((kind, np.arange(count)), *axes),
+        batch=batch,
+    )
+    return replace(record, shape=shape, layout=wide)
 
 
 def lane_layout(layout: Layout, records: Sequence[Record], lanes: int, resolved: str) -> Layout:

@@ -10,7 +10,6 @@ its file is there and is as it was written.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -24,11 +23,13 @@ from synsim.config import load
 from synsim.faults import ConfigError, Locked, StoreError
 from synsim.files import atomic_write, make_folder, read_regular, seal_fault
 from synsim.locks import is_live
-from synsim.reading import read_status
+from synsim.reading import digest_in, read_status
 from synsim.spec import ConfigFile, Spec
 from synsim.store import clear_away
 
-State = Literal["done", "running", "failed", "interrupted", "missing"]
+State = Literal["done", "running", "queued", "failed", "interrupted", "missing"]
+"""How a point stands; that it is queued is known to launchers alone."""
+
 FORMAT = 1
 MOST_BYTES = 1 << 30
 
@@ -73,7 +74,7 @@ class Ledger:
             raise StoreError(f"{folder / 'sweep.json'} cannot be read: {error.strerror or error}") from None
         try:
             document = json.loads(data)
-            if not isinstance(document, dict) or document.get("sha256") != _digest(document):
+            if not isinstance(document, dict) or document.get("sha256") != digest_in(document):
                 raise ValueError("it is not as it was written")
             if document.get("synsim") != FORMAT:
                 raise ValueError("it is of another version of synsim")
@@ -88,7 +89,7 @@ class Ledger:
         Raises Locked where the folder holds something else, or another sweep, unless that is to be replaced.
         """
         document = json.loads(json.dumps(document))
-        document = {**document, "sha256": _digest(document)}
+        document = {**document, "sha256": digest_in(document)}
         made = cls(directory, document, allow_plugins)
         if (directory / "sweep.json").exists() and not overwrite:
             left = cls.open(directory, allow_plugins)
@@ -101,7 +102,7 @@ class Ledger:
         _refuse_occupied(directory, overwrite)
         make_folder(directory)
         if overwrite:
-            _clear(directory, made.name)
+            _clear(directory)
         for folder in ("groups", "points"):
             make_folder(directory / folder)
         atomic_write(directory / "config.yaml", document["text"].encode())
@@ -265,11 +266,6 @@ def described(
     }
 
 
-def _digest(document: Mapping[str, Any]) -> str:
-    rest = {key: value for key, value in document.items() if key != "sha256"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
-
-
 def _changes(left: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     """What makes a sweep another one; how its points are grouped does not."""
     words = {"parameters": "other parameters", "points": "other values", "bases": "another config", "mode": "its mode"}
@@ -288,7 +284,7 @@ def _refuse_occupied(directory: Path, overwrite: bool) -> None:
         raise Locked(f"{directory} is not empty and holds no sweep of synsim; choose another --out or --name")
 
 
-def _clear(directory: Path, name: str) -> None:
+def _clear(directory: Path) -> None:
     """Remove what a sweep wrote here, and nothing else."""
     live = [path for path in sorted((directory / "groups").glob("[0-9]*")) if is_live(path)]
     if live:

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from synsim.faults import StoreError
 from synsim.reading import read_status
+from synsim.sweeps import command
 from synsim.sweeps.launchers.choosing import launcher_of
 from synsim.sweeps.launchers.launcher import GroupState, Silent
 from synsim.sweeps.launchers.numbers import compressed
-from synsim.sweeps.ledger import Ledger
+from synsim.sweeps.ledger import Ledger, PointState, State
 
-State = Literal["done", "running", "queued", "failed", "interrupted", "missing"]
-STATES: tuple[State, ...] = ("done", "running", "queued", "failed", "interrupted", "missing")
+STATES: tuple[State, ...] = get_args(State)
 MOST_LINES = 10
-
-
-@dataclass(frozen=True)
-class Point:
-    """How a point stands, and why."""
-
-    number: int
-    group: int
-    state: State
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,7 +25,7 @@ class Standing:
     """How all points of a sweep stand. `silent` says why it is not known what waits or runs elsewhere."""
 
     ledger: Ledger
-    points: tuple[Point, ...]
+    points: tuple[PointState, ...]
     gathered: bool
     gathering: bool = False
     silent: str = ""
@@ -70,11 +59,8 @@ class Standing:
         counts = self.counts
         left = counts["failed"] + counts["interrupted"] + counts["missing"]
         if self.complete:
-            return None if self.gathered or self.gathering else self._command("sweep")
-        return self._command("sweep") if left else None
-
-    def _command(self, *words: str) -> str:
-        return " ".join(["synsim", *words, shlex.quote(str(self.ledger.directory))])
+            return None if self.gathered or self.gathering else command(self.ledger.directory)
+        return command(self.ledger.directory) if left else None
 
     def document(self) -> dict[str, Any]:
         """As JSON: counts, and each point with its values."""
@@ -102,10 +88,10 @@ class Standing:
 
     def lines(self) -> list[str]:
         """As plain text: the counts, why points are not done, and what to type next."""
-        counts = self.counts
+        counts, where = self.counts, self.ledger.directory
         total = len(self.points)
         told = [f"{self.ledger.name}: {self.state}, {counts['done']:,} of {total:,} points are done in "]
-        told[0] += str(self.ledger.directory)
+        told[0] += str(where)
         rest = [f"{counts[state]:,} {state}" for state in STATES[1:] if counts[state]]
         if rest:
             told.append(", ".join(rest))
@@ -114,7 +100,7 @@ class Standing:
         told += self._reasons()
         if self.under_way:
             told.append(
-                f"to watch it: {self._command('status')} --watch; to end it: {self._command('sweep', '--cancel')}"
+                f"to watch it: {command(where, 'status')} --watch; to end it: {command(where, 'sweep', '--cancel')}"
             )
         if self.complete and self.gathering:
             told.append("they are being gathered")
@@ -130,7 +116,7 @@ class Standing:
                 if point.state == "running":
                     words = "; ".join(filter(None, [words, _progress(self.ledger.group_folder(point.group))]))
                 by_reason.setdefault((point.state, words), []).append(point.number)
-        ordered = sorted(by_reason.items(), key=lambda each: (STATES.index(each[0][0]), each[1]))  # type: ignore[arg-type]
+        ordered = sorted(by_reason.items(), key=lambda each: (STATES.index(each[0][0]), each[1]))
         told = [
             f"  point{'s' if len(numbers) > 1 else ''} {_few(numbers)}: {state}{f', {words}' if words else ''}"
             for (state, words), numbers in ordered
@@ -151,11 +137,11 @@ def standing(ledger: Ledger) -> Standing:
         gathering = not pending and not gathered and launcher.gathers(ledger.directory)
     except Silent as error:
         silent = str(error)
-    points = tuple(_merged(Point(each.number, each.group, each.state, each.reason), known) for each in states)
+    points = tuple(_merged(each, known) for each in states)
     return Standing(ledger, points, gathered, gathering, silent)
 
 
-def _merged(point: Point, known: Mapping[int, GroupState]) -> Point:
+def _merged(point: PointState, known: Mapping[int, GroupState]) -> PointState:
     """A point of the ledger with what the launcher knows of its group."""
     group = known.get(point.group)
     if point.state == "done" or group is None:
@@ -164,7 +150,7 @@ def _merged(point: Point, known: Mapping[int, GroupState]) -> Point:
         return replace(point, state="running", reason=group.reason)
     if group.state == "queued":
         return point if point.state == "running" else replace(point, state="queued", reason=group.reason)
-    state = "interrupted" if point.state == "running" else point.state
+    state: State = "interrupted" if point.state == "running" else point.state
     return replace(point, state=state, reason="; ".join(filter(None, [point.reason, group.reason])))
 
 

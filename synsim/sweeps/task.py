@@ -27,7 +27,7 @@ from synsim.programs import Programs
 from synsim.reading import Run
 from synsim.running import Finish, carry_out
 from synsim.store import Writer
-from synsim.sweeps import variation
+from synsim.sweeps import command, variation
 from synsim.sweeps.lane_files import Lanes, of_lane
 from synsim.sweeps.lanes import LanePhase, LanePrograms, lane_layout, lane_phases, lane_records
 from synsim.sweeps.ledger import Ledger
@@ -84,7 +84,7 @@ class Task:
         folder = self.ledger.group_folder(group)
         points, resume = self._lanes_of(group, missing, folder)
         if self.only_merge and not resume:
-            raise ConfigError(f"{folder}: no steps are done; to compute them: synsim sweep {self.ledger.directory}")
+            raise ConfigError(f"{folder}: no steps are done; to compute them: {command(self.ledger.directory)}")
         base = self.ledger.bases[self.ledger.base_of[points[0]]]
         with computing(base) as device:
             use_compilation_cache(device)
@@ -100,7 +100,7 @@ class Task:
                 it,
                 folder,
                 device,
-                go_on=f"synsim sweep {self.ledger.directory}",
+                go_on=command(self.ledger.directory),
                 resume=resume,
                 overwrite=not resume,
                 accept_drift=self.accept_drift,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,20 +12,16 @@ import numpy as np
 from synsim import describe
 from synsim.faults import ConfigError, Fault
 from synsim.graph import override
-from synsim.plan import PhasePlan, RunPlan, layout_of, structure_of
+from synsim.plan import PhasePlan, RunPlan, structure_of
 from synsim.spec import Spec, TypedSettings
 from synsim.streaming import Stream
 
 
-def varied(it: RunPlan, values: Mapping[str, Any]) -> RunPlan:
-    """A plan with other numbers: the same program. Raises ConfigError where a path names none, or a value misfits."""
-    made = numbers_in(it, values)
-    spec = spec_with(it.spec, values)
-    return replace(made, spec=spec, layout=layout_of(spec, made.phases, it.records))
-
-
 def numbers_in(it: RunPlan, values: Mapping[str, Any]) -> RunPlan:
-    """The same with the numbers in the graphs alone: its spec and layout are those of `it`."""
+    """A plan with other numbers in its graphs, which is the same program; its spec and layout are those of `it`.
+
+    Raises ConfigError where a path names no number, or a value misfits.
+    """
     if not values:
         return it
     fields = {_field(it.spec, path): value for path, value in values.items()}
@@ -54,19 +49,14 @@ def is_number(first: RunPlan, path: str, value: Any, whole: RunPlan) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
-        made = varied(first, {path: value})
+        made, spec = numbers_in(first, {path: value}), spec_with(first.spec, {path: value})
     except (ConfigError, LookupError, TypeError, ValueError):
         return False
     return (
-        same_program(made, whole)
-        and made.spec.resolved() == whole.spec.resolved()
+        program_of(made) == program_of(whole)
+        and spec.resolved() == whole.spec.resolved()
         and all(_same_numbers(a, b) for a, b in zip(made.phases, whole.phases, strict=True))
     )
-
-
-def same_program(one: RunPlan, other: RunPlan) -> bool:
-    """Whether two plans differ in numbers only."""
-    return program_of(one) == program_of(other)
 
 
 def program_of(it: RunPlan) -> tuple[Any, ...]:
@@ -136,14 +126,8 @@ def _field(spec: Spec, path: str) -> str:
     if not rest:
         return path
     typed = spec.components[component]
-    public, dot, inner = _flat(rest).partition(".")
+    public, dot, inner = rest.partition(".")
     return f"{component}.{describe.settings(typed.type, typed.settings)[public].field}{dot}{inner}"
-
-
-def _flat(rest: str) -> str:
-    """A setting of a part of a synapse, `rule.eta`, as one of the synapse."""
-    head, dot, tail = rest.partition(".")
-    return tail if dot and head in ("connectivity", "dynamics", "rule") else rest
 
 
 def spec_with(spec: Spec, values: Mapping[str, Any]) -> Spec:
@@ -159,10 +143,10 @@ def _with_value(spec: Spec, path: str, value: Any) -> Spec:
     component, _, rest = path.partition(".")
     typed = spec.components[component]
     settings = dict(typed.settings)
-    public, dot, inner = _flat(rest).partition(".")
+    public, dot, inner = rest.partition(".")
     settings[public] = describe.check_value(
         describe.settings(typed.type, typed.settings)[public],
         {**settings[public], inner: value} if dot else value,
     )
     components = {**spec.components, component: TypedSettings(typed.type, settings)}
-    return dataclasses.replace(spec, components=components)
+    return replace(spec, components=components)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synsim.faults import ConfigError, StoreError
+from synsim.sweeps import command
 from synsim.sweeps.ledger import Ledger
 from synsim.verification import Verdict, Verification, sealed, verify
 
@@ -23,7 +24,7 @@ def verify_sweep(directory: Path) -> Verification:
     bad = {each.path for each in verdicts if each.fault}
     files = [ledger.point_file(number) for number in range(len(ledger.points))]
     sound = sum(path.is_file() and path not in bad for path in files)
-    again = "" if sound == len(files) else f"; synsim sweep {directory} computes the others"
+    again = "" if sound == len(files) else f"; {command(directory)} computes the others"
     return Verification(verdicts, f"{sound:,} of {len(files):,} points{again}")
 
 

@@ -30,7 +30,7 @@ from synsim.checkpoint import decode, encode
 from synsim.faults import StoreError, SynsimError
 from synsim.files import SEAL_BYTES, opened_seal, publish_sealed
 from synsim.foreign import read_array
-from synsim.reading import status_digest
+from synsim.reading import digest_in
 from synsim.saving import Saving
 
 SECRET = "what nobody may see"
@@ -318,7 +318,7 @@ def test_a_checkpoint_with_chunks_without_end(runs, canary, tmp_path):  # noqa: 
 def test_status(changes, runs, canary, tmp_path):  # noqa: F811
     folder = shutil.copytree(runs[0], tmp_path / "runs" / "noisy")
     told = json.loads((folder / "status.json").read_text()) | changes
-    (folder / "status.json").write_text(json.dumps(told | {"sha256": status_digest(told)}))
+    (folder / "status.json").write_text(json.dumps(told | {"sha256": digest_in(told)}))
     assert "status.json is damaged" in refused(lambda: package.status(folder))
     refused(lambda: api.open(folder))
     assert [each.path.name for each in package.verify(folder).damaged] == ["status.json"]
@@ -338,7 +338,7 @@ def test_words_of_a_status_do_not_steer_the_terminal(runs, canary, tmp_path):  #
         "reason": "\x1b]0;pwned\x07\n\x1b[2Jdone",
         "host": "\x9b",
     }
-    (folder / "status.json").write_text(json.dumps(told | {"sha256": status_digest(told)}))
+    (folder / "status.json").write_text(json.dumps(told | {"sha256": digest_in(told)}))
     for words in (("status",), ("inspect",))[: choose(1, 2)]:
         shown = synsim(*words, folder, cwd=tmp_path)
         assert shown.code in (0, 3) and all(line.isprintable() for line in shown.out.splitlines()), shown

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from faults.command import Done, leftovers, synsim
+from faults.plastic import NETWORK
 from stored import same_but_for_provenance
 
 from slurm.one_node import OneNode, until
@@ -20,18 +21,8 @@ LANES = 3
 TRIALS = 1800
 CONFIG = f"""
 name: {NAME}
-seed: 11
 run: {{dt: 1.0, steps: 100, trials: {TRIALS}}}
-components:
-  x:  {{type: PoissonCell, n_units: 128, target_freq: 400}}
-  W:  {{type: TraceSTDPSynapse, A_plus: 1e-2, A_minus: 3e-3, weight_init: {{type: uniform, low: 0, high: 1}},
-       normalise: {{columns: l1, to: 60}}}}
-  z:  {{type: LIFCell, n_units: 64, tau_m: 20, theta_plus: 0}}
-  tx: {{type: VarTrace, n_units: 128, tau_tr: 20}}
-  tz: {{type: VarTrace, n_units: 64, tau_tr: 20}}
-wires: {{x.inputs: 1.0, W.inputs: x.outputs, z.j: 0.75 * W.outputs, tx.inputs: x.outputs, tz.inputs: z.s,
-        W.preSpike: x.outputs, W.preTrace: tx.trace, W.postSpike: z.s, W.postTrace: tz.trace}}
-schedule: {{end: [W.normalise]}}
+{NETWORK}
 record:
   z.s: {{as: events, index: "0:1"}}
   z.v: {{every: trial}}

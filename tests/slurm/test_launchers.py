@@ -30,7 +30,8 @@ from synsim.sweeps.launchers.launcher import (
 )
 from synsim.sweeps.launchers.numbers import compressed, expanded
 from synsim.sweeps.launchers.slurm import Slurm, _submissions
-from synsim.sweeps.standing import Point, _merged
+from synsim.sweeps.ledger import PointState
+from synsim.sweeps.standing import _merged
 
 SLURM = LauncherSettings(type="slurm")
 
@@ -361,7 +362,7 @@ def test_no_task_comes_to_its_limit_for_ever(a_task):
     ],
 )
 def test_files_and_locks_and_the_queue_together(ledger, launcher, told):
-    point = _merged(Point(0, 0, ledger), {} if launcher is None else {0: launcher})
+    point = _merged(PointState(0, ledger, 0), {} if launcher is None else {0: launcher})
     assert (point.state, point.reason) == told
 
 

@@ -84,7 +84,7 @@ def alone(text: str, out: Path, ledger: Ledger, number: int) -> Path:
 OF_A_SWEEP = ("sweep", "sweep_point", "sweep_values")
 
 
-def differences(one: Path, other: Path, most: float = 0.0) -> list[str]:
+def differences(one: Path, other: Path, most: float) -> list[str]:
     """Where two files of runs differ: datasets, shapes, chunks, attributes, and numbers by more than `most` of the
     largest; but for /provenance, and what only the file of a point says."""
     found = []
@@ -115,6 +115,6 @@ def _attributes(x: Any, y: Any) -> list[str]:
 
 
 def _alike(x: Any, y: Any, most: float) -> bool:
-    if most and isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.size:
+    if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.size:
         return bool(np.abs(x - y).max() <= most * max(1.0, float(np.abs(y).max())))
     return np.array_equal(x, y)

@@ -10,13 +10,14 @@ from types import SimpleNamespace
 import pytest
 from faults.command import NOISY, synsim
 
-from synsim.sweeps.standing import Point, Standing
+from synsim.sweeps.ledger import PointState
+from synsim.sweeps.standing import Standing
 from synsim.terminal import Page
 
 
 def standing(*states: str, gathered: bool = False, gathering: bool = False, silent: str = "") -> Standing:
     """Of points in groups of two."""
-    points = tuple(Point(n, n // 2, state, "why" if state == "failed" else "") for n, state in enumerate(states))  # type: ignore[arg-type]
+    points = tuple(PointState(n, state, n // 2, "why" if state == "failed" else "") for n, state in enumerate(states))  # type: ignore[arg-type]
     ledger = SimpleNamespace(
         directory=Path("runs/a b"),
         name="x",
@@ -80,7 +81,7 @@ def test_the_page_says_why():
 
 
 def test_many_reasons_are_cut():
-    points = tuple(Point(n, n, "failed", f"reason {n:02d}") for n in range(30))
+    points = tuple(PointState(n, "failed", n, f"reason {n:02d}") for n in range(30))
     lines = Standing(standing("done").ledger, points, False).lines()
     assert len([line for line in lines if line.startswith("  point ")]) == 10
     assert "  and 20 more, all in --json" in lines

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import selectors
-import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from synsim.faults import ConfigError, Locked, MissingInput, RunError, Stopped, 
 from synsim.locks import holder_here
 from synsim.reading import read_status
 from synsim.spec import LauncherSettings
+from synsim.sweeps import command
 from synsim.sweeps.launchers.launcher import GroupState, Launched, remember
 from synsim.sweeps.launchers.numbers import compressed
 
@@ -100,7 +100,7 @@ class Local:
                         workers.append(again)
                         selector.register(again.pipe, selectors.EVENT_READ, again)
         if worst not in (0, KILLED):
-            go_on = f"to go on: synsim sweep {shlex.quote(str(ledger.directory))}"
+            go_on = f"to go on: {command(ledger.directory)}"
             said = words or f"a process ended with exit code {worst}"
             raise _ERRORS.get(worst, SynsimError)(said if go_on in said else f"{said}; {go_on}")
         return Launched(worst)

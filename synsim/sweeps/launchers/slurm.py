@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -24,6 +23,7 @@ from synsim.faults import ConfigError, Fault, Locked, MissingInput
 from synsim.files import atomic_write, make_folder, read_regular
 from synsim.locks import RunLock, give_up, is_live, left_elsewhere
 from synsim.spec import LauncherSettings
+from synsim.sweeps import command
 from synsim.sweeps.launchers.job_script import gathering_script, job_script, per_task_of, seconds_of
 from synsim.sweeps.launchers.launcher import JOBS, GroupState, Launched, Silent, remember
 from synsim.sweeps.launchers.numbers import compressed, expanded
@@ -160,8 +160,7 @@ class Slurm:
         try:
             _sbatch(path, gathering_script(directory, name, self.settings), f"--dependency=afterany:{':'.join(after)}")
         except ConfigError as error:
-            again = f"synsim sweep {shlex.quote(str(directory))}"
-            note(f"no job gathers the points afterwards ({error}); once all is done: {again}")
+            note(f"no job gathers the points afterwards ({error}); once all is done: {command(directory)}")
 
     # asking ----------------------------------------------------------------------------------------------------------
 
@@ -239,7 +238,7 @@ def refuse_what_is_in_hand(directory: Path) -> None:
     with suppress(Silent):
         rows = [row for row in in_queue(_absolute(directory)) if not row.gathers] if is_here() else []
         if rows:
-            raise Locked(f"{_in_hand(rows)}; to end that: synsim sweep --cancel {shlex.quote(str(directory))}")
+            raise Locked(f"{_in_hand(rows)}; to end that: {command(directory, 'sweep', '--cancel')}")
 
 
 # ------------------------------------------------------------------------------------------------ the sweep's own jobs
