@@ -19,6 +19,7 @@ from synsim.spec import Spec
 if TYPE_CHECKING:
     from synsim.loop import Outcome, Progress
     from synsim.plan import RunPlan
+    from synsim.profile import Profile
     from synsim.verification import Verification
 
 __all__ = ["check", "load", "open", "run", "status", "verify"]
@@ -88,6 +89,7 @@ def run(
     finished: Callable[[Outcome], None] = lambda _: None,
     note: Callable[[str], None] = lambda _: None,
     chunk: int | None = None,
+    profile: Profile | None = None,
     again: str = "run it once more",
     **settings: Any,
 ) -> Run:
@@ -98,7 +100,7 @@ def run(
     `accept_drift` allows. `only_merge` refuses to compute steps. `settings` go to `load` where `config` is not a
     `Spec` yet: overrides, options, name, allow_plugins (which the folder of a run needs again). `progress` is told
     after each chunk, `note` what a user should know; `stop` is asked between chunks; `again` is what an error advises
-    while there is no folder to go on with.
+    while there is no folder to go on with. `profile` gets the times of a run that is computed to its end.
 
     Raises ConfigError (2), MissingInput (66), Locked (73), StoreError (74), RunError (65) for a value that is not
     finite, Stopped (75) once `stop` says so; what was good is readable then.
@@ -128,6 +130,7 @@ def run(
             finished=finished,
             note=note,
             chunk=chunk,
+            profile=profile,
         )
     return Run(directory)
 

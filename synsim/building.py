@@ -7,12 +7,12 @@ import types
 import typing
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
 
-from synsim import catalogue, describe
+from synsim import catalogue, describe, structure
 from synsim.component import Component, Declaration, count
 from synsim.expressions import Wire, reads
 from synsim.faults import ConfigError, Fault, MissingInput
@@ -21,6 +21,7 @@ from synsim.initialisers import Array, Constant, Data, File, Initialiser
 from synsim.preflight import SHARE, too_large
 from synsim.spec import EVERY, Phase, Spec, TypedSettings
 
+DRAWN_BYTES = 48  # for each place of a synapse, while pairs are drawn, ordered and listed from both sides
 MASK_BYTES = 17  # for each weight, while its mask is drawn: the draw, what it decides, and two masks
 
 
@@ -47,6 +48,7 @@ def build(spec: Spec, given: Build) -> tuple[Graph, ...]:
     if errors:
         raise _together(errors)
     parts = _fit_synapses(spec, given, parts)
+    parts = {name: _timed(part, float(spec.run.dt), dtype) for name, part in parts.items()}
     _refuse_giants(parts, batch, dtype, given.budget)
     impossible = _impossible(spec, parts)
     errors += [ConfigError(impossible)] if impossible else []
@@ -153,7 +155,43 @@ def _instantiate(spec: Spec, given: Build, name: str, typed: TypedSettings, dtyp
     else:
         made = {role: cls(**owners[role]) for role, cls in chosen.items()}
         part = catalogue.types()[catalogue.SYNAPSE](**owners[""], **made)
+        if getattr(part.connectivity, "edges", None) is not None:
+            part = _with_edges(given, name, part, typed, dtype)
     return _per_unit(spec, name, part, dtype)
+
+
+def _with_edges(given: Build, name: str, part: Any, typed: TypedSettings, dtype: str) -> Component:
+    """A synapse whose connections stand in a file, with the numbers in it."""
+    path = ("components", name, "edges")
+    edges, arrays, faults = part.connectivity.edges, {}, []
+    for side in ("pre", "post", "weight"):
+        if side == "weight" and edges.weight is None:
+            continue
+        file = TypedSettings("file", {"path": edges.path, "key": edges.key(side)})
+        arrays[side] = np.asarray(given.array(file, path))
+        values = arrays[side]
+        if values.ndim == 2 and values.shape[1] == 1:
+            arrays[side] = values = values[:, 0]
+        if values.ndim != 1 or values.shape != arrays["pre"].shape:
+            shape = f"has shape {list(values.shape)}"
+            wanted = f"pre {list(arrays['pre'].shape)}" if side != "pre" else "a list of numbers is needed"
+            faults.append(Fault(f"{name}: {side} of {edges.path} {shape}, and {wanted}", path))
+        elif side != "weight" and not ((values == np.rint(values)) & (values >= 0)).all():
+            faults.append(Fault(f"{name}: {side} of {edges.path} must be numbers of units, whole and from 0 on", path))
+    if not faults and not len(arrays["pre"]):
+        faults.append(Fault(f"{name}: {edges.path} has no edges", path))
+    if not faults and "weight" in arrays:
+        if "weight_init" in typed.settings:
+            words = "weight_init and the weights in edges say two things; write one of them"
+            faults.append(Fault(f"{name}: {words}", ("components", name, "weight_init")))
+        elif part.connectivity.weights_per == "projection":
+            words = "the weights in edges are one for each synapse, which weights_per: projection has not"
+            faults.append(Fault(f"{name}: {words}", ("components", name, "weights_per")))
+    if faults:
+        raise ConfigError(faults)
+    weights = np.asarray(arrays["weight"], dtype) if "weight" in arrays else None
+    loaded = edges.loaded(arrays["pre"], arrays["post"], weights)
+    return dataclasses.replace(part, connectivity=part.connectivity.listed(loaded))
 
 
 def _ready(given: Build, name: str, public: str, setting: Any, value: Any, dtype: str) -> Any:
@@ -207,8 +245,13 @@ def part_from(annotation: Any, value: Any, given: Build, path: tuple, dtype: str
 
 
 def _cast(part: Any, dtype: str) -> Any:
-    """Every leaf in the one float dtype, so that a number and an array are the same program."""
-    return jax.tree.map(lambda leaf: np.asarray(leaf, dtype), part)
+    """Every leaf in the one float dtype, so that a number and an array are the same program; who is connected with
+    whom stays in integers."""
+    return jax.tree.map(lambda leaf: leaf if _counts(leaf) else np.asarray(leaf, dtype), part)
+
+
+def _counts(leaf: Any) -> bool:
+    return isinstance(leaf, np.ndarray) and leaf.dtype.kind in "iu"
 
 
 def _per_unit(spec: Spec, name: str, part: Component, dtype: str) -> Component:
@@ -265,11 +308,28 @@ def _impossible(spec: Spec, parts: Mapping[str, Component]) -> list[Fault]:
             for shown, setting in describe.settings(spec.components[name].type, spec.components[name].settings).items()
         }
         sizes = part.sizes()
+        if _drawn(part):  # rows of synapses are filled as one list, and have no mask
+            sizes |= {"weight": cast(Any, part).filled["weights"]}
         for field, size in (("weight_init", "weight"), ("bias_init", "bias"), ("mask", "weight")):
             initialiser = getattr(part, field, None)
-            if initialiser is not None:
-                faults += _misfits(initialiser, sizes[size], ("components", name, public[field]))
+            if initialiser is None or (_drawn(part) and (field == "mask" or _is_matrix(initialiser, part))):
+                continue
+            faults += _misfits(initialiser, sizes[size], ("components", name, public[field]))
+        delayed = getattr(getattr(part, "delay", None), "of", None)
+        if delayed is not None:
+            faults += _misfits(delayed, sizes["delay"], ("components", name, public["delay"]))
     return faults
+
+
+def _drawn(part: Any) -> bool:
+    """Whether who is connected with whom is yet to be drawn."""
+    return hasattr(part, "connectivity") and part.connectivity.drawn
+
+
+def _is_matrix(initialiser: Any, part: Any) -> bool:
+    """Whether weights are given as a matrix of all pairs, of which those that are connected are taken."""
+    shape = (*part.connectivity.pre_shape, *part.connectivity.post_shape)
+    return isinstance(initialiser, Array) and np.shape(initialiser.array) == shape
 
 
 def structure_key(seed: int, component: str, what: str) -> int:
@@ -350,9 +410,10 @@ def _refuse_giants(parts: Mapping[str, Component], batch: int, dtype: str, budge
     """Stops before anything of a size that cannot fit is drawn."""
     for name, part in parts.items():
         shape = part.sizes().get("weight")
-        if shape and (getattr(part, "p_conn", 1.0) < 1.0 or getattr(part, "mask", None) is not None):
-            if (needed := count(shape) * MASK_BYTES) > SHARE * budget:
-                what = f"the mask of {name} while it is drawn"
+        if shape and (getattr(part, "p_conn", 1.0) < 1.0 or getattr(part, "mask", None) is not None or _drawn(part)):
+            drawn = _drawn(part)
+            if (needed := count(shape) * (DRAWN_BYTES if drawn else MASK_BYTES)) > SHARE * budget:
+                what = f"the {'synapses' if drawn else 'mask'} of {name} while {'they are' if drawn else 'it is'} drawn"
                 raise too_large(what, shape, dtype, needed, budget, "use fewer units", ("components", name))
         for compartment, what in part.compartments.items():
             shape = full_shape(part, what, batch)
@@ -369,18 +430,46 @@ def _refuse_giants(parts: Mapping[str, Component], batch: int, dtype: str, budge
                 )
 
 
+def _timed(part: Any, dt: float, dtype: str) -> Component:
+    """A synapse with as many slots as its delays need at this time step."""
+    return _cast(part.timed(dt), dtype) if hasattr(part, "timed") else part
+
+
 def _with_structure(spec: Spec, name: str, part: Any, dtype: str) -> Component:
     """The mask of a synapse as an array, p_conn drawn on the host and folded in; what is drawn changes no program."""
     if not hasattr(part, "p_conn"):
         return part
+    if hasattr(part, "with_delays"):
+        part = part.with_delays(jax.random.key(structure_key(spec.seed, name, "delay")), float(spec.run.dt), dtype)
+    if _drawn(part):
+        return _with_synapses(spec, name, part, dtype)
     shape, mask = part.sizes()["weight"], None
     if part.mask is not None:
         mask = np.asarray(part.mask.draw(jax.random.key(structure_key(spec.seed, name, "mask")), shape, dtype))
     if part.p_conn < 1.0:
-        words = [spec.seed, zlib.crc32(name.encode()), zlib.crc32(b"p_conn")]
-        drawn = np.random.Generator(np.random.Philox(np.random.SeedSequence(words))).random(shape) < part.p_conn
+        drawn = structure.generator(spec.seed, name, "p_conn").random(shape) < part.p_conn
         mask = drawn.astype(dtype) if mask is None else mask * drawn
     return part if mask is None else dataclasses.replace(part, mask=Array(array=np.asarray(mask, dtype)))
+
+
+def _with_synapses(spec: Spec, name: str, part: Any, dtype: str) -> Component:
+    """A sparse synapse with its synapses: drawn from the seed and its name, or as a file lists them."""
+    connectivity, path = part.connectivity, ("components", name)
+    try:
+        # what storage: sparse draws is what the mask in its place would be
+        what = "p_conn" if connectivity.as_mask else "synapses"
+        pairs = connectivity.draw(structure.generator(spec.seed, name, what))
+        made = connectivity.structured(pairs, incoming=part.rule.by_column)
+    except ValueError as error:
+        raise ConfigError(Fault(f"{name}: {error}", path, at_key=True)) from None
+    weights = connectivity.written_weights()
+    if weights is None and _is_matrix(part.weight_init, part):
+        weights = np.asarray(part.weight_init.array)[pairs.pre, pairs.post]
+    if weights is not None:
+        flat = np.zeros(part.filled["weights"], dtype)
+        flat[structure.slots(pairs, connectivity.pre_shape[0], connectivity.length)] = weights
+        part = dataclasses.replace(part, weight_init=Array(array=flat))
+    return dataclasses.replace(part, connectivity=made)
 
 
 def _start(

@@ -112,6 +112,9 @@ def run(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and stop.")] = False,
+    profiled: Annotated[
+        bool, typer.Option("--profile", help="Say in the end where the time went, and what each component takes.")
+    ] = False,
     allow_plugins: PluginsOption = False,
     sandbox: SandboxOption = False,
     debug: DebugOption = False,
@@ -139,7 +142,11 @@ def run(
             _warn(spec)
             _print_plan(api.check(spec))
             return
-        teller = Teller(quiet)
+        teller, profile = Teller(quiet), None
+        if profiled:
+            from synsim.profile import Profile
+
+            profile = Profile()
         if not quiet and not folder:
             _warn(spec)
         try:
@@ -155,8 +162,11 @@ def run(
                 note=teller.note,
                 progress=teller.progress,
                 finished=teller.finished,
+                profile=profile,
                 again=shlex.join(["synsim", *sys.argv[1:], *([] if overwrite or resume else ["--resume"])]),
             ) as left:
+                if profile is not None and profile.steps:
+                    say(profile.lines())
                 teller.left(left.file)
         finally:
             teller.close()
@@ -926,6 +936,34 @@ def _merge_sweep(folder: Path, allow_plugins: bool) -> int:
     gather(ledger)
     print(ledger.directory / "sweep.h5")
     return 3 if ledger.pending() else 0
+
+
+# ---------------------------------------------------------------------------------------------------------- bench
+
+
+@app.command(epilog="Example: synsim bench lif_fi --steps 2000 --rounds 1")
+def bench(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[EXAMPLE]...", help="Shipped examples; left out, the large networks among them."),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="How many times each is run.")] = 3,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of a trial, instead of what the example has.")] = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Measure how fast this machine runs shipped examples, in microseconds a step."""
+    catch_signals()
+    with errors(debug):
+        from synsim.bench import HEADING, measured
+
+        documents = []
+        for i, row in enumerate(measured(names or (), rounds, steps, time_to_stop)):
+            documents.append(row.document())
+            if not as_json:
+                print(row.line() if i else f"{HEADING}\n{row.line()}", flush=True)
+        if as_json:
+            print(json.dumps(documents, indent=1))
 
 
 # -------------------------------------------------------------------------------------------------------- version

@@ -113,7 +113,7 @@ def _setting(role: str, doc: str, unit: str, default: Any, **rest: Any) -> Any:
         "role": role,
         "doc": doc,
         "unit": unit,
-        "static": role == "static",
+        "static": role == "static",  # part of the program, and no leaf of the pytree
         **{key: value for key, value in rest.items() if value is not None},
     }
     if default is dataclasses.MISSING:
@@ -157,10 +157,17 @@ def part(doc: str, *, default: Any = dataclasses.MISSING) -> Any:
     return _setting("part", doc, "", default)
 
 
+def made(doc: str, *, default: None = None, static: bool = False) -> Any:
+    """What building works out and no config says: null until then. An array is a leaf, integers stay integers."""
+    metadata = {"role": "made", "doc": doc, "unit": "", "static": static}
+    return dataclasses.field(default=default, metadata=metadata, kw_only=True)
+
+
 class Now(NamedTuple):
     """When a method is called: trial time `t` (ms), step of the trial, time step `dt` (ms), a key of its own.
 
-    `zero` is an integer 0 that the compiler does not know to be one; `rounded` needs it.
+    `zero` is an integer 0 that the compiler does not know to be one; `rounded` needs it. `each_step` are the methods
+    of the component that every step calls, where this call is one of a step; not known, it holds more than there are.
     """
 
     t: Any
@@ -168,6 +175,7 @@ class Now(NamedTuple):
     dt: float
     key: Any
     zero: Any = 0
+    each_step: frozenset[str] = frozenset({"unknown"})
 
 
 def rounded(value: Any, zero: Any) -> Any:
@@ -234,12 +242,12 @@ def _make_pytrees() -> None:
         fields = dataclasses.fields(cls)
         jax.tree_util.register_dataclass(
             cls,
-            data_fields=[field.name for field in fields if field.metadata["role"] != "static"],
-            meta_fields=[field.name for field in fields if field.metadata["role"] == "static"],
+            data_fields=[field.name for field in fields if not field.metadata["static"]],
+            meta_fields=[field.name for field in fields if field.metadata["static"]],
         )
 
 
-@typing.dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(param, static, part))
+@typing.dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(param, static, part, made))
 class Declaration:
     """Base of everything declared by fields: components, the parts of a synapse, initialisers.
 
@@ -277,7 +285,7 @@ class Declaration:
         fields = dataclasses.fields(cls)
         for field in fields:
             if "role" not in field.metadata:
-                raise TypeError(f"{cls.__name__}.{field.name} must be declared by param, static or part")
+                raise TypeError(f"{cls.__name__}.{field.name} must be declared by param, static, part or made")
             if field.name in compartments:
                 raise TypeError(f"{cls.__name__}.{field.name} is both a setting and a compartment")
         _undeclared.append(cls)

@@ -90,8 +90,8 @@ def settings_of(declared: type) -> Mapping[str, Setting]:
     found = {}
     for field in dataclasses.fields(declared):
         about = field.metadata
-        if "role" not in about:
-            continue  # not a setting: only classes that are no declarations have such
+        if about.get("role", "made") == "made":
+            continue  # not a setting: made when the graph is built, or of a class that is no declaration
         bounds = {key: about[key] for key in ("gt", "ge", "lt", "le") if key in about}
         name = field.name.removesuffix("_")  # `as` is a word of Python
         found[name] = Setting(

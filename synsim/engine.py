@@ -8,7 +8,7 @@ constants) or pass some of its leaves (a sweep: one program for all points).
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,10 +18,12 @@ from jax import lax
 from synsim.component import Compartment, Component, Now, View, count, rounded
 from synsim.faults import ConfigError, Fault
 from synsim.graph import Call, Graph, full_shape
+from synsim.one_function import fits, in_one_function
 from synsim.records import Take
 
 State = dict[str, dict[str, Any]]
 Held = dict[str, Any]  # "z.j": what an inlet's last advance read
+Paths = frozenset[tuple[str, str]]  # components and compartments
 
 NEVER = 0xFFFFFFFF  # the step stamp that means: nothing went bad
 
@@ -146,6 +148,7 @@ def apply(
         dt=graph.dt,
         key=jax.random.fold_in(key, moment.g),
         zero=moment.zero,
+        each_step=_each_step(graph, call),
     )
     changed = {}
     if method == "reset":
@@ -164,6 +167,13 @@ def apply(
     compartments = graph.parts[name].compartments
     kept = {c: _settled(compartments[c], v, moment.zero) for c, v in changed.items() if c in state[name]}
     return state | {name: state[name] | kept}, held
+
+
+def _each_step(graph: Graph, call: Call) -> frozenset[str]:
+    """The methods of a call's component that every step calls, if it is called by every step itself."""
+    if call not in graph.order.step:
+        return Now._field_defaults["each_step"]
+    return frozenset(other.method for other in graph.order.step if other.component == call.component)
 
 
 def _settled(what: Compartment, value: Any, zero: Any) -> Any:
@@ -296,34 +306,63 @@ def start_carry(graph: Graph) -> Carry:
 
 LOOK_EVERY = 8  # steps between looks at activities that are kept, where they are many
 MANY = 1 << 13  # elements
+ROWS = 32  # parts of an array that are added side by side
 
 
-def _activities_finite(graph: Graph, state: State, k: Any) -> Any:
+def _activities_finite(graph: Graph, state: State, k: Any, unread: Paths) -> Any:
     """Whether the activities are finite, as far as it costs nothing to say so after step k of a trial.
 
-    What an outlet holds is gone after the step, so outlets are looked at in every one. What is not finite in a state
-    stays there: where states are large, every eighth step is soon enough, since the first bad step is then found by
-    going through the chunk again. Learned arrays are not read: what they carry shows in the next activity.
+    What an outlet holds is gone after the step, so outlets that something reads are looked at in every one. What is not
+    finite in a state stays there: where states are large, every eighth step is soon enough, since the first bad step is
+    then found by going through the chunk again. Learned arrays are not read: what they carry shows in later activity.
     """
 
     def fine(kind: str) -> Any:
-        # 0 x is 0 for a finite x and NaN for any other; a sum of floats is the reduction that XLA makes fast on a
-        # CPU, a seventh of the time of isfinite(x).all()
-        sums = [(state[name][c] * 0).sum() == 0 for name, c, what in graph.carried() if looked_at(what, kind)]
-        return jnp.stack(sums).all() if sums else jnp.bool_(True)
+        return _finite([state[name][c] for name, c, what in graph.carried() if looked_at(name, c, what, kind)])
 
-    def looked_at(what: Compartment, kind: str) -> bool:
-        return what.kind == kind and what.batch and not what.spikes
+    def looked_at(name: str, c: str, what: Compartment, kind: str) -> bool:
+        return what.kind == kind and what.batch and not what.spikes and (name, c) not in unread
 
-    size = sum(count(graph.shape(name, c)) for name, c, what in graph.carried() if looked_at(what, "state"))
+    size = sum(count(graph.shape(name, c)) for name, c, what in graph.carried() if looked_at(name, c, what, "state"))
     if size < MANY:
         return fine("outlet") & fine("state")
     return fine("outlet") & lax.cond(k % LOOK_EVERY == LOOK_EVERY - 1, lambda: fine("state"), lambda: jnp.bool_(True))
 
 
-def all_finite(state: State) -> Any:
-    """Whether every value of a state is finite."""
-    looks = [jnp.isfinite(value).all() for value in jax.tree.leaves(state)]
+def _finite(arrays: Sequence[Any]) -> Any:
+    """Whether no value of any is infinite or NaN: all bits of an exponent are set in those alone.
+
+    They are counted in whole numbers, arrays of one size together, and row upon row: that is what a processor does
+    eight numbers at a time. A largest value, or any(), XLA takes number by number, which would be most of the time of
+    a small network's step; and for floats it calls a library, which does not go into one function.
+    """
+    by_size: dict[int, Any] = {}
+    for value in arrays:
+        bits, exponent = ("int32", 0x7F800000) if value.dtype.itemsize == 4 else ("int64", 0x7FF0000000000000)
+        exponent = jnp.asarray(exponent, bits)
+        wrong = (lax.bitcast_convert_type(value, bits).reshape(-1) & exponent) == exponent
+        by_size[value.size] = wrong | by_size[value.size] if value.size in by_size else wrong
+    counts = [_count(wrong.astype("int32")) for wrong in by_size.values()]
+    return sum(counts, jnp.int32(0)) == 0
+
+
+def _count(numbers: Any) -> Any:
+    """The sum of a row of whole numbers."""
+    total = jnp.int32(0)
+    while (part := numbers.shape[0] // ROWS) >= ROWS // 2:
+        total = total + numbers[ROWS * part :].sum(dtype="int32")
+        numbers = numbers[: ROWS * part].reshape(ROWS, part).sum(0, dtype="int32")
+    return total + numbers.sum(dtype="int32")
+
+
+def all_finite(state: State, but: Paths = frozenset()) -> Any:
+    """Whether every value of a state is finite, but for those of some compartments."""
+    looks = [
+        jnp.isfinite(value).all()
+        for name, values in state.items()
+        for compartment, value in values.items()
+        if (name, compartment) not in but
+    ]
     return jnp.stack(looks).all() if looks else jnp.bool_(True)
 
 
@@ -342,7 +381,7 @@ class Frames(NamedTuple):
     first: Any
 
 
-def _frame(graph: Graph, data: Mapping[str, Any], step: Any) -> dict[str, Any]:
+def frame(graph: Graph, data: Mapping[str, Any], step: Any) -> dict[str, Any]:
     """The data of one step: entries with a time axis are played frame by frame, the others are held."""
     frames = {}
     for name, source in graph.sources:
@@ -364,7 +403,7 @@ def begin_trial(graph: Graph, carry: Carry, data: Mapping[str, Any], g: Any) -> 
         _keys(graph, graph.order.start),
         carry.state,
         carry.held,
-        _frame(graph, data, moment.step),
+        frame(graph, data, moment.step),
         moment,
     )
     return Carry(state, held, carry.bad, carry.zero)
@@ -381,7 +420,7 @@ def end_trial(
         _keys(graph, graph.order.end),
         carry.state,
         carry.held,
-        _frame(graph, data, moment.step),
+        frame(graph, data, moment.step),
         moment,
     )
     bad = _noted(carry.bad, all_finite(state), g)
@@ -409,39 +448,92 @@ def steps(
     end, unless `ends_trial` says that `end_trial` follows, which does so too.
     """
     calls, keys = graph.order.step, _keys(graph, graph.order.step)
-    every = [take for take in takes if not take.each_trial and take.every_step(graph.steps)]
-    coarse = [take for take in takes if not take.each_trial and not take.every_step(graph.steps)]
-    buffers = {}
-    for take in coarse:
-        row = jax.eval_shape(take.value, carry.state, carry.held)
-        buffers[take.path] = jnp.zeros((take.most_in(length), *row.shape), row.dtype)
+    takes = [take for take in takes if not take.each_trial]
+    every = [take for take in takes if take.every_step(graph.steps)]
+    coarse = [take for take in takes if not take.every_step(graph.steps)]
 
-    def body(scanned: tuple[Carry, dict[str, Any]], i: Any) -> tuple[tuple[Carry, dict[str, Any]], dict[str, Any]]:
+    def called(state: State, held: Held, zero: Any, k: Any) -> tuple[State, Held]:
+        moment = Moment(k, g0 + k.astype(jnp.uint32), zero)
+        return run_calls(graph, calls, keys, state, held, frame(graph, data, k), moment)
+
+    unread = _unread(graph, takes, called, carry)
+
+    def looked(state: State, held: Held, k: Any) -> tuple[Any, dict[str, Any]]:
+        fine = all_finite(state, unread) if careful else _activities_finite(graph, state, k, unread)
+        return fine, {take.path: take.value(state, held) for take in every}
+
+    def step(scanned: tuple[Carry, dict[str, Any]], i: Any) -> tuple[Carry, dict[str, Any]]:
         (state, held, bad, zero), buffers = scanned
         k = k0 + i
-        g = g0 + k.astype(jnp.uint32)
-        state, held = run_calls(graph, calls, keys, state, held, _frame(graph, data, k), Moment(k, g, zero))
-        bad = _noted(bad, all_finite(state) if careful else _activities_finite(graph, state, k), g)
+        state, held = called(state, held, zero, k)
+        fine, taken = in_one_function(looked, fits)(state, held, k)
+        bad = _noted(bad, fine, g0 + k.astype(jnp.uint32))
+        rows = {path: lax.dynamic_update_index_in_dim(buffers[path], row, i, 0) for path, row in taken.items()}
         for take in coarse:
             slot = take.slot(k) - take.slots_before(k0)
             # a branch, because a weight matrix written at every step would cost a pass over it
-            buffers = buffers | {
-                take.path: lax.cond(
-                    take.takes(k),
-                    lambda b, v, at: lax.dynamic_update_index_in_dim(b, v, at, 0),
-                    lambda b, v, at: b,
-                    buffers[take.path],
-                    take.value(state, held),
-                    slot,
-                )
-            }
-        return (Carry(state, held, bad, zero), buffers), {take.path: take.value(state, held) for take in every}
+            rows[take.path] = lax.cond(
+                take.takes(k),
+                lambda b, v, at: lax.dynamic_update_index_in_dim(b, v, at, 0),
+                lambda b, v, at: b,
+                buffers[take.path],
+                take.value(state, held),
+                slot,
+            )
+        return Carry(state, held, bad, zero), rows
 
-    (carry, buffers), taken = lax.scan(body, (carry, buffers), jnp.arange(length, dtype=jnp.int32))
+    def scanned(carry: Carry, buffers: dict[str, Any]) -> Any:
+        """All steps; what nobody reads is worked out in the last of them alone."""
+
+        def body(i: Any, both: tuple[Carry, dict[str, Any]]) -> tuple[Carry, dict[str, Any]]:
+            (state, *rest), buffers = both
+            after, buffers = step((Carry(_with(unread, begin, state), *rest), buffers), i)
+            return after._replace(state=_without(unread, after.state)), buffers
+
+        begin, (state, *rest) = carry.state, carry
+        first = Carry(_without(unread, state), *rest), buffers
+        (state, *rest), buffers = lax.fori_loop(0, length - bool(unread), body, first)
+        both = Carry(_with(unread, begin, state), *rest), buffers
+        if not unread:
+            return both
+        return step(both, jnp.int32(length - 1))
+
+    buffers = {}
+    for take in takes:
+        row = jax.eval_shape(take.value, carry.state, carry.held)
+        rows = length if take in every else take.most_in(length)
+        buffers[take.path] = jnp.zeros((rows, *row.shape), row.dtype)
+    # many small operations: a program for each would take longer than what it computes
+    carry, taken = in_one_function(scanned, fits)(carry, buffers)
     if not ends_trial:
         last = g0 + (k0 + length - 1).astype(jnp.uint32)
-        carry = carry._replace(bad=_noted(carry.bad, all_finite(carry.state), last))
-    return carry, taken | buffers
+        carry = carry._replace(bad=_noted(carry.bad, all_finite(carry.state, unread), last))
+    return carry, taken
+
+
+def _unread(graph: Graph, takes: Sequence[Take], called: Callable[..., Any], carry: Carry) -> Paths:
+    """The outlets that no call of a step reads, and no record: each step makes them anew, and only the last one's are
+    ever seen."""
+    from jax.interpreters.partial_eval import dce_jaxpr
+
+    recorded = {take.path for take in takes}
+    outlets = {(n, c) for n, c, what in graph.carried() if what.kind == "outlet" and f"{n}.{c}" not in recorded}
+    if sum(count(graph.shape(*path)) for path in outlets) < MANY:
+        return frozenset()  # writing them costs less than a second copy of the step does
+    jaxpr = jax.make_jaxpr(called)(carry.state, carry.held, carry.zero, jnp.int32(0)).jaxpr
+    _, used = dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
+    paths = [tuple(key.key for key in path) for path, _ in jax.tree_util.tree_leaves_with_path(carry.state)]
+    return frozenset(path for path, read in zip(paths, used, strict=False) if path in outlets and not read)
+
+
+def _without(paths: Paths, state: State) -> State:
+    return {name: {c: v for c, v in values.items() if (name, c) not in paths} for name, values in state.items()}
+
+
+def _with(paths: Paths, other: State, state: State) -> State:
+    """The state with the values that another one has at some places."""
+    added = {name: {c: other[name][c] for each, c in paths if each == name} for name in state}
+    return {name: values | added[name] for name, values in state.items()}
 
 
 def trials(

@@ -46,6 +46,10 @@ def _component(one: Graph, name: str, type_name: str) -> dict[str, Any]:
     shown: dict[str, Any] = {"type": type_name, "sizes": {key: list(shape) for key, shape in part.sizes().items()}}
     if hasattr(part, "connectivity"):
         shown["parts"] = {role: getattr(part, role).type_name for role in ("connectivity", "dynamics", "rule")}
+    wiring = getattr(part, "connectivity", None)
+    if wiring is not None and wiring.drawn:
+        weights = dict(state_bytes(one))[f"{name}.weights"]
+        shown |= {"synapses": wiring.count, "synapse_bytes": wiring.table_bytes + weights}
     shown["compartments"] = {
         compartment: {"kind": what.kind, "shape": list(one.shape(name, compartment)), "unit": what.unit}
         for compartment, what in part.compartments.items()
@@ -82,6 +86,8 @@ def plan_lines(it: RunPlan) -> Iterator[str]:
     rows = []
     for name, component in about["components"].items():
         sizes = ", ".join(f"{key} {list(shape)}" for key, shape in component["sizes"].items() if shape)
+        if "synapses" in component:
+            sizes += f"; {component['synapses']:,} synapses in {readable(component['synapse_bytes'])}"
         parts = " x ".join(component["parts"].values()) if "parts" in component else ""
         rows.append((name, component["type"], parts, sizes))
     yield from _table(rows)

@@ -9,6 +9,7 @@ import numpy as np
 
 from synsim.plan import PhasePlan
 from synsim.records import Take
+from synsim.spike_bits import words_of
 
 CHUNK_SECONDS = 0.5  # of computing: short enough to stop soon, long enough to cost nothing
 CHUNK_BYTES = 64 << 20  # of records that one chunk may hold
@@ -77,9 +78,10 @@ def _rounded(number: int) -> int:
 
 def _row_bytes(phase: PhasePlan, take: Take) -> int:
     component, compartment = take.path.split(".")
-    size = int(np.prod(phase.graph.shape(component, compartment))) * 4
+    shape = phase.graph.shape(component, compartment)
+    size = int(np.prod(shape))
     if take.reduce is not None:
         return 8
     if take.index is not None:
-        size = size * len(take.index) // max(1, phase.graph.shape(component, compartment)[-1])
-    return size // 32 + 1 if take.packed else size
+        size = size * len(take.index) // max(1, shape[-1])
+    return shape[0] * words_of(-(-size // shape[0])) * 4 if take.packed else size * 4

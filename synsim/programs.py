@@ -15,15 +15,17 @@ import numpy as np
 from synsim import engine
 from synsim.engine import Carry
 from synsim.graph import Graph
+from synsim.one_function import in_pieces
 from synsim.plan import PhasePlan
 from synsim.records import Take
 
 BEING_KEPT_SECONDS = 60.0  # a file that was written to as lately may not be whole yet
-CONSTANT_ELEMENTS = 1 << 14  # a larger array in the graph is an argument of the program, not a constant in it
+CONSTANT_ELEMENTS = 1 << 10  # a larger array in the graph is an argument of the program, not a constant in it
 
 
 class Programs:
-    """The compiled programs of one phase. Its numbers are constants in them, but for large arrays."""
+    """The compiled programs of one phase. Its numbers are constants in them, but for large arrays, the seed and who is
+    connected with whom: another seed is no other program."""
 
     def __init__(self, phase: PhasePlan, compiled: dict[tuple, Any] | None = None):
         """`compiled` are programs of an equal phase that there are already, and takes in those that are made."""
@@ -31,7 +33,7 @@ class Programs:
         self.compile_seconds = 0.0
         leaves, self._tree = jax.tree.flatten(phase.graph)
         # leaves that are arguments of the programs
-        self._given_at = [i for i, leaf in enumerate(leaves) if np.size(leaf) > CONSTANT_ELEMENTS]
+        self._given_at = [i for i, leaf in enumerate(leaves) if np.size(leaf) > CONSTANT_ELEMENTS or _drawn(leaf)]
         self._leaves = leaves
         self._given = [jax.device_put(leaves[i]) for i in self._given_at]
         self._compiled = {} if compiled is None else compiled
@@ -48,7 +50,11 @@ class Programs:
         key = (what, static)
         if key not in self._compiled:
             began = time.perf_counter()
-            self._compiled[key] = _compile(self._program(what, static, args).lower(self._given, *args))
+            try:
+                self._compiled[key] = _compile(self._program(what, static, args).lower(self._given, *args))
+            except jax.errors.JaxRuntimeError:
+                with in_pieces():  # what XLA cannot compile as one function is run operation by operation
+                    self._compiled[key] = _compile(self._program(what, static, args).lower(self._given, *args))
             self.compile_seconds += time.perf_counter() - began
         return self._compiled[key](self._given, *args)
 
@@ -72,6 +78,11 @@ class Programs:
     def end(self, carry: Carry, data: Any, g: int) -> Any:
         """The calls at a trial's end."""
         return self.call(end_of(self.phase.takes), (), carry, data, np.uint32(g))
+
+
+def _drawn(leaf: Any) -> bool:
+    """Whether a leaf is the seed, or a structure that is drawn from it; all other numbers are floats."""
+    return np.asarray(leaf).dtype.kind in "iu"
 
 
 def _compile(lowered: Any) -> Any:

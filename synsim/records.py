@@ -15,6 +15,7 @@ from synsim.faults import ConfigError, Fault
 from synsim.graph import Graph, full_shape
 from synsim.layout import Events, RecordLayout, Trace
 from synsim.spec import RecordSettings, Spec
+from synsim.spike_bits import packed, set_bits, unpacked, words_of
 
 REDUCTIONS = {
     "mean": lambda v, axes: v.mean(axes),
@@ -48,7 +49,7 @@ class Take:
         if self.reduce is not None:
             value = REDUCTIONS[self.reduce](value, tuple(range(1 if self.batch else 0, value.ndim)))
         if self.packed:
-            value = jnp.packbits(value.reshape(value.shape[0], -1) != 0, axis=-1)
+            value = packed(value.reshape(value.shape[0], -1) != 0)
         return value
 
     def every_step(self, steps: int) -> bool:
@@ -121,23 +122,18 @@ class Record:
     def row_bytes(self) -> int:
         """Bytes of one row as it leaves the device."""
         if self.packed:
-            return self.shape[0] * -(-count(self.shape[1:]) // 8)
+            return self.shape[0] * words_of(count(self.shape[1:])) * 4
         return count(self.shape) * np.dtype(self.layout.dtype).itemsize
 
     def block(self, taken: np.ndarray, stamps: np.ndarray, trial: np.ndarray, phase: int, dt: float) -> Any:
         """Rows from the device (n, …), taken at run steps `stamps` of trials `trial`, as the store writes them."""
         time = stamps.astype(np.float64) * dt
         trial = trial.astype(np.int32)
-        if self.packed:
-            flat = np.unpackbits(taken, axis=-1, count=count(self.shape[1:]))
-        else:
-            flat = taken
         if self.layout.form == "events":
-            # one flat search and two divisions, a quarter of the time of nonzero over three axes
-            found, units = np.flatnonzero(flat.view(np.bool_)), count(self.shape[1:])
-            at, unit = np.divmod(found, units)
+            at, unit = set_bits(taken.reshape(-1, taken.shape[-1]))
             at, row = np.divmod(at, self.shape[0])
             return Events(time[at], self.node_ids[unit], trial[at], row.astype(np.int32))
+        flat = unpacked(taken.reshape(-1, taken.shape[-1]), count(self.shape[1:])) if self.packed else taken
         flat = flat.reshape(len(taken), *self.shape)
         data = flat.astype(self.layout.dtype, copy=False)
         if self.batch and self.shape[0] == 1:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from synsim.device import cpu_features, fingerprint
 from synsim.faults import ConfigError, Fault, MissingInput, RunError, Stopped, StoreError
 from synsim.loop import Outcome, Progress
 from synsim.plan import PhasePlan, RunPlan
+from synsim.profile import Profile
 from synsim.programs import Programs
 from synsim.resuming import last_point, refuse_other
 from synsim.store import Writer
@@ -49,6 +50,7 @@ def carry_out(
     chunk: int | None = None,
     programs_of: Callable[[PhasePlan], Programs] = Programs,
     finish: Finish | None = None,
+    profile: Profile | None = None,
 ) -> None:
     """Runs a plan in its folder, to the end. `go_on` is the command that takes it up again; `finish` makes what a run
     leaves out of its segments, where that is not one file.
@@ -106,7 +108,7 @@ def carry_out(
             try:
                 outcome = loop.simulate(
                     it,
-                    writer,
+                    writer if profile is None else profile.watched(writer),
                     stop=stop,
                     progress=progress,
                     chunk=chunk,
@@ -116,10 +118,13 @@ def carry_out(
                 )
                 finished(outcome)
                 provenance = _provenance(began, outcome, point, drift)
-                if finish is None:
-                    writer.finish(loop.described(it.phases[-1], outcome.state), provenance, check)
-                else:
-                    finish(writer, outcome, provenance, check)
+                with nullcontext() if profile is None else profile.timed("merging"):
+                    if finish is None:
+                        writer.finish(loop.described(it.phases[-1], outcome.state), provenance, check)
+                    else:
+                        finish(writer, outcome, provenance, check)
+                if profile is not None:
+                    profile.look(it, outcome, it.steps - (point.step if point else 0))
             except Stopped as stopped:
                 writer.stop("interrupted", str(stopped))
                 raise Stopped(f"{stopped}; {_safe(writer, it)}; to go on: {go_on}") from None

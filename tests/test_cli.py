@@ -257,7 +257,8 @@ def test_python_api(config, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["run"], ["sweep"], ["check"], ["components"], ["schema"], ["init"], ["inspect"], ["version"]]
+    "words",
+    [[], ["run"], ["sweep"], ["check"], ["components"], ["schema"], ["init"], ["inspect"], ["bench"], ["version"]],
 )
 def test_every_command_has_help_with_an_example_that_works(words, tmp_path):
     told = synsim_command(*words, "--help", cwd=ROOT)

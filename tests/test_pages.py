@@ -83,7 +83,7 @@ def test_the_document_of_a_plan(it):
         2,
     )
     assert learn["wires"]["z.j"] == "W.outputs - (0.5 * z.s + 2.0)" and learn["wires"]["x.inputs"] == "image"
-    assert learn["unwired"] == ["W.back"]
+    assert learn["unwired"] == ["W.back", "z.jump"]
     assert learn["order"] == {
         "start": [f"{name}.reset" for name in about["components"]],
         "step": [*(f"{name}.advance" for name in about["components"]), "W.evolve"],

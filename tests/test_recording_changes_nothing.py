@@ -111,6 +111,46 @@ VARIANTS = {
         for kernel in ("AlphaSynapse", "DoubleExpSynapse")
         for form, rest in (("reference", None), ("published", -69.3))
     },
+    **{
+        f"{kernel} exact {rest}": {
+            "type": kernel,
+            "integration": "exact",
+            "tau_decay": 4.7,
+            "g_syn_bar": 0.137,
+            "syn_rest": rest,
+            "bias_init": 0.1,
+            **({} if rest else {"current_form": "published"}),
+            **({"tau_rise": 1.3} if kernel == "DoubleExpSynapse" else {}),
+            **({} if kernel == "ExponentialSynapse" else {"g_drive": "published"}),
+        }
+        for kernel, rest in (
+            ("ExponentialSynapse", None),
+            ("ExponentialSynapse", -69.3),
+            ("AlphaSynapse", None),
+            ("AlphaSynapse", -69.3),
+            ("DoubleExpSynapse", None),
+        )
+    },
+    **{
+        f"StaticSynapse {name}": {"type": "StaticSynapse", "resist_scale": 1.37, "bias_init": 0.1, **each}
+        for name, each in {
+            "late": {"delay": 0.7},
+            "late by axons": {"delay": {"type": "uniform", "high": 3.0}},
+            "late by synapses": {"delay": {"type": "uniform", "high": 3.0}, "delay_per": "synapse"},
+            "tiring": {"short_term": {"U": 0.37, "tau_rec": 47.1, "tau_fac": 13.7}},
+            "tiring exactly": {"short_term": {"U": 0.37, "tau_rec": 47.1, "tau_fac": 13.7, "integration": "exact"}},
+            "released": {"p_release_mean": 0.6, "delay": 1.3},
+        }.items()
+    },
+    **{
+        f"Synapse {rule} {how}": {"type": "Synapse", "connectivity": how, "rule": rule, **settings, **more}
+        for how, more in (("sparse", {"fan_out": 2}), ("dense", {}))  # by events where the batch has one row
+        for rule, settings in (
+            ("trace_stdp", {"A_plus": 0.0137, "A_minus": 0.0091, "w_margin": 0.003}),
+            ("hebbian", {"eta": 0.0137, "sign_value": -1.0, "pre_wght": 0.7}),
+            ("gerstner", {"eta": 0.0137, "c1_pre": 0.37, "c1_post": -0.13}),
+        )
+    },
     "ExponentialSynapse -69.3": {
         "type": "ExponentialSynapse",
         "tau_decay": 4.7,

@@ -95,10 +95,15 @@ def _with_diagonal(f: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
     return k1, jax.tree.unflatten(tree, diagonal)
 
 
-def _phi(z: jax.Array) -> jax.Array:
+def mean_decay(z: Any) -> jax.Array:
+    """(1 - e^-z) / z: the mean of e^-s over s from 0 to z."""
+    return _phi(-z)
+
+
+def _phi(z: Any) -> jax.Array:
     """(e^z - 1) / z, and its limit near 0."""
     near = jnp.abs(z) < 0.25
-    series = jnp.ones_like(z)
+    series = 1.0
     for k in range(12, 1, -1):  # 1 + z/2 (1 + z/3 (1 + …)); the first term left out is below 3e-17
         series = 1.0 + z / k * series
     far = jnp.where(near, 1.0, z)

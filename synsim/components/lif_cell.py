@@ -14,12 +14,16 @@ class LIFCell(Component):
     """Leaky integrate-and-fire cell with a refractory period and an adaptive threshold.
 
         tau_m dv/dt = conduct_leak (v_rest - v) + m resist_m j,     m = 1 where rfr >= refract_time, else 0
+        v becomes v + m jump at the end of the step
         s = 1 where v > thr + thr_theta; there v becomes v_reset and rfr becomes 0
         thr_theta becomes thr_theta exp(-dt / tau_theta) + theta_plus s_raw  (unchanged where tau_theta <= 0)
 
     Shapes: all (B, *n_units). Refractory for refract_time / dt steps after the step of the spike. With
     `refractory: reference` the leak goes on meanwhile and only the current is cut; with `published` v is held and no
     spike is possible, as in NEST and in Brian2's "unless refractory". thr_theta is learned: it outlives reset.
+
+    `integration_type: exponential_euler` is exact for a current that stands still over the step. `jump` is what delta
+    synapses send: a voltage and no current, so that its effect depends on neither dt nor tau_m.
 
     At most one spike a row: `one_spike` keeps one of the spikes drawn at random, `max_one_spike` keeps the spike of
     the cell whose v was highest before the step (it may keep none). Cells that lose are reset and adapt all the same.
@@ -55,6 +59,7 @@ class LIFCell(Component):
     )
 
     j = inlet("Input current.", "nA")
+    jump = inlet("What delta synapses add to v in this step; lost while the cell is refractory.", "mV")
     v = state("Membrane potential.", "mV", start="v_rest")
     rfr = state("Time since the last spike, refract_time at the start.", "ms", start="refract_time")
     thr_theta = state("Adaptive threshold increment.", "mV", learned=True)
@@ -68,7 +73,7 @@ class LIFCell(Component):
         def slope(v: jax.Array, current: jax.Array) -> jax.Array:
             return (self.conduct_leak * (self.v_rest - v) + current) / self.tau_m
 
-        return integrate_and_fire(self, slope, x, now)
+        return integrate_and_fire(self, slope, x, now, x.jump)
 
     def conform(self, values: dict[str, jax.Array]) -> dict[str, jax.Array]:
         return values | dict(v_thr=self.thr + values["thr_theta"]) if "v_thr" in values else values

@@ -25,18 +25,24 @@ SECANT_C1, SECANT_C2 = 0.82, 0.08  # Samadi et al. (2017)
 
 
 def integrate_and_fire(
-    cell: Any, slope: Callable[[jax.Array, jax.Array], jax.Array], x: View, now: Now
+    cell: Any,
+    slope: Callable[[jax.Array, jax.Array], jax.Array],
+    x: View,
+    now: Now,
+    jump: jax.Array | None = None,
 ) -> dict[str, jax.Array]:
     """One step of a cell with a threshold that adapts and a refractory period: all its compartments.
 
     `slope` gives dv/dt from v and the current R j that is left while the cell is refractory; `cell` has the settings
-    of LIFCell but for those in its equation.
+    of LIFCell but for those in its equation. `jump` is added to v once it is integrated, and lost while refractory.
     """
     drive = cell.resist_m * x.j
     threshold = cell.thr + x.thr_theta
     ready = refractory_over(x.rfr, cell.refract_time, now.dt, cell.refractory)
     current = jnp.where(ready, drive, 0.0)
     v = integrate(cell.integration_type, lambda v: slope(v, current), x.v, now.dt)
+    if jump is not None:
+        v = v + jnp.where(ready, jump, 0.0)
     fired = v > threshold
     if cell.refractory == "published":
         v, fired = jnp.where(ready, v, x.v), ready & fired

@@ -33,6 +33,8 @@ EXAMPLES = {"component": "{type: LIFCell, n_units: 10, tau_m: 20}", "data entry"
 HINTS = {
     "batch_size": "the batch is run.batch, for the whole graph.",
     "coeffs": "its coefficients are settings of their own: c0, c1_pre, c1_post, c2_corr.",
+    "fan_in": "it is of type: Synapse with connectivity: sparse, which also has the parts of this type.",
+    "fan_out": "it is of type: Synapse with connectivity: sparse, which also has the parts of this type.",
     "key": "everything random comes from the one seed at the top.",
     "name": "its name is its key.",
 }

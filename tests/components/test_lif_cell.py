@@ -200,9 +200,39 @@ def test_every_number_can_be_swept_without_a_new_program():
         values = starts(cell, 1)
         for k in range(4):
             now = Now(1.0 * k, k, 1.0, jax.random.key(k))
-            values = call(cell, "advance", values, {"j": jnp.full((1, 2), 60.0)}, now)
+            values = call(cell, "advance", values, {"j": jnp.full((1, 2), 60.0), "jump": jnp.zeros((1, 2))}, now)
         return values["v"]
 
     swept = jax.jit(jax.vmap(last))(lanes)
     np.testing.assert_allclose(swept[0], last(cell), rtol=1e-6)
     assert not np.allclose(swept[0], swept[1])
+
+
+@pytest.mark.parametrize("method", ["euler", "exponential_euler"])
+@pytest.mark.parametrize("dt", [0.1, 0.5])
+def test_a_jump_is_a_voltage_whatever_the_step_and_the_method(method, dt):
+    cell = LIFCell(n_units=1, tau_m=20.0, v_rest=0.0, thr=20.0, integration_type=method)
+    jumps = np.zeros((4, 1, 1))
+    jumps[0] = 0.5
+    v = run(cell, {"jump": jumps}, 4, dt=dt)["v"].ravel()
+    left = 1.0 - dt / 20.0 if method == "euler" else exp(-dt / 20.0)
+    np.testing.assert_allclose(v, 0.5 * left ** np.arange(4), rtol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["reference", "published"])
+def test_a_jump_is_lost_while_refractory_and_may_itself_cross_the_threshold(mode):
+    cell = LIFCell(
+        n_units=1, tau_m=1e9, v_rest=0.0, v_reset=10.0, thr=20.0, refract_time=2.0, theta_plus=0.0, refractory=mode
+    )
+    jumps = np.array([20.5, 3.0, 3.0, 3.0, 0.0, 7.5]).reshape(-1, 1, 1)
+    found = run(cell, {"jump": jumps}, 6)
+    np.testing.assert_array_equal(found["s"].ravel(), [1, 0, 0, 0, 0, 1])
+    np.testing.assert_allclose(found["v"].ravel(), [10.0, 10.0, 10.0, 13.0, 13.0, 10.0], rtol=1e-6)
+
+
+def test_exponential_euler_is_exact_for_a_current_that_stands_still():
+    cell = LIFCell(n_units=1, tau_m=20.0, v_rest=-49.0, thr=0.0, integration_type="exponential_euler")
+    with jax.enable_x64(True):
+        v = run(cell, {"j": 7.0}, 200, dt=0.1, start={"v": [[-60.0]]}, dtype=jnp.float64)["v"].ravel()
+    t = 0.1 * np.arange(1, 201)
+    np.testing.assert_allclose(v, -42.0 - 18.0 * np.exp(-t / 20.0), rtol=1e-12)

@@ -21,6 +21,7 @@ from synsim import api, catalogue
 from synsim.components.synapses.connectivity.connectivity import Connectivity
 from synsim.config import load
 from synsim.faults import ConfigError, render
+from synsim.structure import generator
 
 pytestmark = pytest.mark.usefixtures("small_programs")
 
@@ -101,13 +102,52 @@ SLIDING: list[dict[str, Any]] = [
     dict(shape=(4, 3, 1, 2), x_shape=(5, 6), stride=(1, 2), padding=((0, 0), (0, 1))),
 ]
 
+
+def sparse_matrix(wiring: Any, w: np.ndarray) -> np.ndarray:
+    """Synapse k of unit i ends in unit targets[i, k]; several of one pair add up."""
+    matrix = np.zeros((*wiring.pre_shape, *wiring.post_shape))
+    lengths = wiring.lengths if wiring.lengths is not None else [wiring.length] * wiring.pre_shape[0]
+    for i, held in enumerate(lengths):
+        for k in range(held):
+            matrix[i, wiring.targets[i, k]] += w[i, k] if w.shape else w
+    return matrix
+
+
+SPARSE: list[dict[str, Any]] = [
+    dict(shape=(9, 40), fan_out=1),
+    dict(shape=(33, 12), fan_out=9),  # a row more than a word, and one synapse more than are added at once
+    dict(shape=(7, 20), fan_out=17, multapses=True),
+    dict(shape=(40, 9), fan_in=3),
+    dict(shape=(5, 6), fan_in=4, multapses=True),
+    dict(shape=(8, 8), fan_in=7, autapses=False),
+    dict(shape=(20, 35), p_conn=0.2),
+    dict(shape=(6, 6), p_conn=0.9, autapses=False),
+    dict(shape=(20, 15), p_conn=0.2, as_mask=True),
+    dict(shape=(12, 10), synapses=31),
+    dict(shape=(4, 3), synapses=12),
+    dict(shape=(4, 3), synapses=30, multapses=True),
+    dict(shape=(12, 10), synapses=31, weights_per="projection"),
+    dict(shape=(12, 10), fan_out=4, weights_per="projection"),
+]
+
+ONE_TO_ONE: list[dict[str, Any]] = [dict(shape=5), dict(shape=(5,)), dict(shape=(3, 4)), dict(shape=(3, 2, 2))]
+
 # type: how its matrix is built, and the settings to try: not square, larger and smaller than what they slide over
 MATRICES: dict[str, tuple[Callable[..., np.ndarray], list[dict[str, Any]]]] = {
     "dense": (dense_matrix, [dict(shape=(4, 7)), dict(shape=(7, 4)), dict(shape=(1, 5)), dict(shape=(5, 1))]),
     "conv": (sliding_matrix(conv_axis), SLIDING),
     "deconv": (sliding_matrix(deconv_axis), SLIDING),
+    "sparse": (sparse_matrix, SPARSE),
+    "one_to_one": (lambda wiring, w: np.diag(w.ravel()), ONE_TO_ONE),
 }
 CASES = [(name, settings) for name, (_, tried) in MATRICES.items() for settings in tried]
+
+
+def made(name: str, settings: dict[str, Any]) -> Any:
+    """A connectivity with its structure."""
+    wiring = catalogue.parts("connectivity")[name](**settings)
+    assert wiring.problems() == []
+    return wiring.structured(wiring.draw(generator(3, name, "synapses")), incoming=True) if wiring.drawn else wiring
 
 
 @pytest.fixture(autouse=True)
@@ -122,10 +162,10 @@ def test_every_connectivity_has_its_matrix_here():
 
 @pytest.mark.parametrize(("name", "settings"), CASES)
 def test_the_three_maps_are_those_of_the_dense_matrix(name, settings):
-    wiring = catalogue.parts("connectivity")[name](**settings)
+    wiring = made(name, settings)
     matrix_of = MATRICES[name][0]
     random = np.random.default_rng(len(str(settings)))
-    w = random.normal(size=wiring.weight_shape)
+    w = np.asarray(wiring.kept(jnp.asarray(random.normal(size=wiring.weight_shape))))
     x = random.normal(size=(BATCH, *wiring.pre_shape))
     y = random.normal(size=(BATCH, *wiring.post_shape))
     matrix = matrix_of(wiring, w)
@@ -163,18 +203,39 @@ def test_the_three_maps_are_those_of_the_dense_matrix(name, settings):
 
 @pytest.mark.parametrize(("name", "settings"), CASES)
 def test_biases_are_summed_over_the_batch_and_over_space(name, settings):
-    wiring = catalogue.parts("connectivity")[name](**settings)
+    wiring = made(name, settings)
     y = np.random.default_rng(0).normal(size=(BATCH, *wiring.post_shape))
     found = np.asarray(wiring.sum_post(jnp.asarray(y)))
-    assert found.shape == wiring.bias_shape == wiring.weight_shape[-1:]
-    np.testing.assert_allclose(found, y.reshape(-1, y.shape[-1]).sum(0), rtol=1e-12)
+    own = wiring.post_shape if name in ("sparse", "one_to_one") else wiring.weight_shape[-1:]
+    assert found.shape == wiring.bias_shape == own
+    np.testing.assert_allclose(found, y.reshape(-1, *own).sum(0), rtol=1e-12)
 
 
 @pytest.mark.parametrize(("name", "settings"), CASES)
 def test_axes_name_every_axis_of_weights_and_biases(name, settings):
-    wiring = catalogue.parts("connectivity")[name](**settings)
+    wiring = made(name, settings)
     assert len(wiring.weight_axes) == len(wiring.weight_shape) == len(set(wiring.weight_axes))
     assert len(wiring.bias_axes) == len(wiring.bias_shape)
+
+
+@pytest.mark.parametrize(("name", "settings"), CASES)
+def test_columns_are_those_of_the_matrix(name, settings):
+    """What ends in a unit, and a value of a unit as its weights see it; filters have one column a channel."""
+    wiring = made(name, settings)
+    random = np.random.default_rng(5)
+    w = np.asarray(wiring.kept(jnp.asarray(random.normal(size=wiring.weight_shape))))
+    sums = np.asarray(wiring.sums_by_column(jnp.asarray(w)))
+    assert sums.shape == wiring.bias_shape
+    values = random.normal(size=wiring.bias_shape)
+    seen = np.broadcast_to(np.asarray(wiring.at_columns(jnp.asarray(values))), w.shape) if w.shape else None
+    if name in ("conv", "deconv"):
+        np.testing.assert_allclose(sums, w.sum((0, 1, 2)), rtol=1e-12)
+        np.testing.assert_array_equal(seen, np.broadcast_to(values, w.shape))
+        return
+    matrix_of = MATRICES[name][0]
+    np.testing.assert_allclose(sums.ravel(), matrix_of(wiring, w).sum(0), rtol=1e-12)
+    if seen is not None:
+        np.testing.assert_allclose(matrix_of(wiring, w * seen), matrix_of(wiring, w) * values.ravel(), rtol=1e-12)
 
 
 def test_a_kernel_by_hand():

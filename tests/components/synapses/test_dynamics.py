@@ -12,6 +12,7 @@ import pytest
 from stepping import run, starts, synapse
 
 from synsim import api, catalogue, engine
+from synsim.components.lif_cell import LIFCell
 from synsim.components.synapses.rules.static import StaticRule
 from synsim.components.synapses.synapse import Synapse
 from synsim.device import computing
@@ -152,6 +153,118 @@ def test_a_rise_that_is_not_shorter_than_the_decay_is_a_fault(rise):
     with pytest.raises(ConfigError, match=rf"W: tau_rise must be below tau_decay, 5 ms, not {rise:g}") as caught:
         checked("DoubleExpSynapse", tau_rise=rise)
     assert caught.value.exit_code == 2 and caught.value.faults[0].path == ("components", "W", "tau_rise")
+
+
+# ------------------------------------------------------------------------------------------------- exact integration
+
+EXACT = {  # kernels of height g_syn_bar at time t, and their integrals from 0 to t; tau_decay 5, tau_rise 2
+    "ExponentialSynapse": (lambda t: np.exp(-t / 5), lambda t: 5 * (1 - np.exp(-t / 5))),
+    "AlphaSynapse": (lambda t: t / 5 * np.exp(-t / 5), lambda t: 5 - (5 + t) * np.exp(-t / 5)),
+    "DoubleExpSynapse": (
+        lambda t: np.exp(-t / 5) - np.exp(-t / 2),
+        lambda t: 5 * (1 - np.exp(-t / 5)) - 2 * (1 - np.exp(-t / 2)),
+    ),
+}
+
+
+def exactly(type_name: str, **settings: Any) -> Synapse:
+    """The kernel stepped by its propagator."""
+    published = {} if type_name == "ExponentialSynapse" else {"g_drive": "published"}
+    return conductance(type_name, integration="exact", **published, **settings)
+
+
+@pytest.mark.parametrize("dt", [2.5, 0.1])
+@pytest.mark.parametrize("type_name", TYPES)
+def test_exact_steps_are_on_the_kernel_at_any_dt(type_name, dt):
+    """Spikes in steps 0 and 7, a strength of .7: g_syn is the sum of two kernels where each step begins."""
+    kernel_of, _ = EXACT[type_name]
+    steps = round(40 / dt)
+    spikes = np.zeros((steps, 1, 1))
+    spikes[0], spikes[7] = 1.0, 2.0
+    found = run(exactly(type_name, g_syn_bar=0.7), {"inputs": spikes}, steps, dt=dt, dtype=jnp.float64)
+    t = dt * np.arange(steps)
+    expected = 0.7 * (kernel_of(t) + 2.0 * np.where(t >= 7 * dt - 1e-9, kernel_of(t - 7 * dt), 0.0))
+    np.testing.assert_allclose(found["g_syn"].ravel(), expected, rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("dt", [2.5, 0.1])
+@pytest.mark.parametrize("type_name", TYPES)
+def test_what_is_sent_under_exact_steps_is_the_mean_over_each_step(type_name, dt):
+    _, area = EXACT[type_name]
+    steps = round(40 / dt)
+    spikes = np.zeros((steps, 1, 1))
+    spikes[0] = 1.0
+    one = exactly(type_name, current_form="published", resist_scale=1.7, bias_init=Constant(value=0.25))
+    found = run(one, {"inputs": spikes}, steps, dt=dt, dtype=jnp.float64)
+    t = dt * np.arange(steps + 1)
+    np.testing.assert_allclose(found["outputs"].ravel(), 1.7 * np.diff(area(t)) / dt + 0.25, rtol=1e-9)
+    np.testing.assert_allclose(found["i_syn"], 1.7 * found["g_syn"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_a_conductance_sends_its_mean_times_the_distance_from_reversal(type_name):
+    _, area = EXACT[type_name]
+    spikes = np.zeros((30, 1, 1))
+    spikes[0] = 1.0
+    inputs = {"inputs": spikes, "v": -60.0}
+    found = run(exactly(type_name, syn_rest=-80.0), inputs, 30, dt=0.5, dtype=jnp.float64)
+    mean = np.diff(area(0.5 * np.arange(31))) / 0.5
+    np.testing.assert_allclose(found["outputs"].ravel(), -20.0 * mean, rtol=1e-9)
+    np.testing.assert_allclose(found["i_syn"], -20.0 * found["g_syn"], rtol=1e-12)
+
+
+def test_an_epsp_of_exact_parts_is_the_closed_form():
+    """tau_m dv/dt = -v + e^(-t/tau): v = tau / (tau - tau_m) (e^(-t/tau) - e^(-t/tau_m)). A step's mean leaves an error
+    of second order, a current that is taken from where the step begins one of first."""
+    errors = {}
+    for integration, dts in (("euler", (0.2, 0.1)), ("exact", (0.2, 0.1))):
+        for dt in dts:
+            spikes = np.zeros((round(60 / dt), 1, 1))
+            spikes[0] = 1.0
+            one = conductance("ExponentialSynapse", integration=integration, current_form="published")
+            sent = run(one, {"inputs": spikes}, len(spikes), dt=dt, dtype=jnp.float64)["outputs"]
+            cell = LIFCell(n_units=1, tau_m=20.0, v_rest=0.0, thr=1e3, integration_type="exponential_euler")
+            v = run(cell, {"j": sent}, len(spikes), dt=dt, dtype=jnp.float64)["v"].ravel()
+            t = dt * np.arange(1, len(spikes) + 1)
+            truth = 5 / (5 - 20.0) * (np.exp(-t / 5) - np.exp(-t / 20))
+            errors[integration, dt] = np.abs(v - truth).max() / truth.max()
+    assert errors["exact", 0.1] < 1e-4 < 1e-3 < errors["euler", 0.1]
+    assert errors["exact", 0.2] / errors["exact", 0.1] == pytest.approx(4.0, rel=0.05)
+    assert errors["euler", 0.2] / errors["euler", 0.1] == pytest.approx(2.0, rel=0.05)
+
+
+def test_a_published_current_has_the_sign_of_its_weight():
+    for type_name in TYPES:
+        for weight in (0.5, -2.0):
+            init = Constant(value=weight)
+            spikes = np.zeros((20, 1, 1))
+            spikes[0] = 1.0
+            of = {
+                form: run(
+                    conductance(type_name, weight_init=init, current_form=form),
+                    {"inputs": spikes},
+                    20,
+                    dtype=jnp.float64,
+                )["outputs"]
+                for form in ("reference", "published")
+            }
+            np.testing.assert_array_equal(of["published"], -of["reference"])
+            assert np.sign(of["published"].sum()) == np.sign(weight)
+
+
+@pytest.mark.parametrize("type_name", ["AlphaSynapse", "DoubleExpSynapse"])
+def test_exact_steps_of_what_the_reference_adds_in_each_step_are_a_fault(type_name):
+    with pytest.raises(ConfigError, match="write g_drive: published beside it") as caught:
+        checked(type_name, integration="exact")
+    assert caught.value.faults[0].path == ("components", "W", "integration")
+    checked(type_name, integration="exact", g_drive="published")
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_a_sign_for_a_current_that_has_one_is_a_fault(type_name):
+    with pytest.raises(ConfigError, match="current_form is for currents") as caught:
+        checked(type_name, {"W.v": -60.0}, syn_rest=-70.0, current_form="published")
+    assert caught.value.faults[0].path == ("components", "W", "current_form")
 
 
 # -------------------------------------------------------------------------------- against the equations, by hand

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from synsim.component import static
 from synsim.components.synapses.connectivity.connectivity import Connectivity
-from synsim.later import jax
+from synsim.components.synapses.connectivity.events import Table, updated
+from synsim.components.synapses.connectivity.sparse import SparseConnectivity
+from synsim.later import jax, jnp
 
 
 class DenseConnectivity(Connectivity, type_name="dense"):
@@ -22,7 +25,12 @@ class DenseConnectivity(Connectivity, type_name="dense"):
         "Numbers of presynaptic and postsynaptic units; left out, they are those of what is wired.", default=None, gt=0
     )
 
-    weight_axes: ClassVar[tuple[str, ...]] = ("pre_unit", "post_unit")
+    delivers: ClassVar[bool] = True
+    local: ClassVar[bool] = True
+
+    @property
+    def weight_axes(self) -> tuple[str, ...]:
+        return ("pre_unit", "post_unit")
 
     @property
     def pre_shape(self) -> tuple[int, ...]:
@@ -44,8 +52,16 @@ class DenseConnectivity(Connectivity, type_name="dense"):
             return None
         return dataclasses.replace(self, shape=(*pre, *post))
 
+    def as_sparse(self, p_conn: float) -> SparseConnectivity:
+        """The connections that are there with a probability, kept row by row: those that the mask would leave."""
+        return SparseConnectivity(shape=self.shape, p_conn=p_conn, as_mask=True)
+
     def transmit(self, w: jax.Array, x: jax.Array) -> jax.Array:
         return x @ w
+
+    def deliver(self, w: jax.Array, x: jax.Array, ring: jax.Array, place: jax.Array, steps: jax.Array) -> jax.Array:
+        slots = (place.astype(jnp.int32) + jnp.asarray(steps).astype(jnp.int32)) % ring.shape[1]
+        return ring.at[:, slots, jnp.arange(w.shape[1])].add(x[:, :, None] * w)
 
     def correlate(self, pre: jax.Array, post: jax.Array) -> jax.Array:
         # the same product as the transpose, written so that XLA takes its outer-product path for one row
@@ -56,3 +72,8 @@ class DenseConnectivity(Connectivity, type_name="dense"):
 
     def post_at_weights(self, post: jax.Array) -> jax.Array:
         return post.sum(0)[None, :]
+
+    def updated(
+        self, change: Callable[..., Any], w: jax.Array, before: Any, behind: Any, numbers: Any, every: Any
+    ) -> jax.Array:
+        return updated(change, w, before, behind, numbers, every, Table())

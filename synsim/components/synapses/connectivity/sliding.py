@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from bisect import bisect_left
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 from synsim.component import static
 from synsim.components.synapses.connectivity.connectivity import Connectivity
@@ -26,8 +26,13 @@ class SlidingConnectivity(Connectivity, abstract=True):
         "Zeros around the image: SAME, VALID, or their numbers [[top, bottom], [left, right]].", default="SAME", ge=0
     )
 
-    weight_axes: ClassVar[tuple[str, ...]] = ("ky", "kx", "pre_unit", "post_unit")
-    bias_axes: ClassVar[tuple[str, ...]] = ("channel",)
+    @property
+    def weight_axes(self) -> tuple[str, ...]:
+        return ("ky", "kx", "pre_unit", "post_unit")
+
+    @property
+    def bias_axes(self) -> tuple[str, ...]:
+        return ("channel",)
 
     def _zeros(self, size: int, kernel: int, stride: int) -> Pair:
         """Zeros before and after an axis of `size` under the padding that is named."""

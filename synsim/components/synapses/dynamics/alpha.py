@@ -22,8 +22,14 @@ class AlphaDynamics(ConductanceDynamics, type_name="alpha"):
     the whole of h in each step, so that its g is tau_decay / dt times as high. v is an inlet where
     syn_rest is a number, and has to be wired. Shapes: all (B, *post).
 
+    With `integration: exact` and p = exp(-dt / tau_decay) the published equation is solved from step to step,
+
+        g <- p (g + h dt / tau_decay),     then h <- p h + g_syn_bar u
+
+    where g takes the old h: it is 0 where a spike comes. outputs have the mean of g over the step.
+
     Source: Rall (1967), Journal of Neurophysiology 30, 1138-1168; Gerstner & Kistler (2002), Spiking Neuron Models,
-    ch. 4.
+    ch. 4; exact steps: Rotter & Diesmann (1999), Biological Cybernetics 81:381.
     """
 
     g_drive: Literal["reference", "published"] = static(
@@ -34,7 +40,14 @@ class AlphaDynamics(ConductanceDynamics, type_name="alpha"):
 
     def advance(self, drive: jax.Array, x: View, now: Now, gain: Any, bias: jax.Array | None) -> dict[str, jax.Array]:
         rate = now.dt / self.tau_decay
-        h = rounded(x.h_syn * (1.0 - rate), now.zero) + rounded(drive * self.g_syn_bar, now.zero)
-        push = h if self.g_drive == "reference" else rounded(h * rate, now.zero)
-        g = rounded(x.g_syn * (1.0 - rate), now.zero) + push
-        return dict(h_syn=h, **self.current(g, x, now, gain, bias))
+        left = self.kept(self.tau_decay, now)
+        h = rounded(x.h_syn * left, now.zero) + rounded(drive * self.g_syn_bar, now.zero)
+        if self.integration == "euler":
+            push = h if self.g_drive == "reference" else rounded(h * rate, now.zero)
+            g = rounded(x.g_syn * left, now.zero) + push
+            return dict(h_syn=h, **self.current(g, x, now, gain, bias))
+        g = rounded(x.g_syn * left, now.zero) + rounded(x.h_syn * (left * rate), now.zero)
+        mean = self.mean(self.tau_decay, now)
+        # over a step of length 1 in units of tau: the integral of (g + h s) exp(-s)
+        mean_g = rounded(g * mean, now.zero) + rounded(h * (mean - left), now.zero)
+        return dict(h_syn=h, **self.current(g, x, now, gain, bias, mean_g))

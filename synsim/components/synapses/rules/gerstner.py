@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from synsim.component import Now, View, inlet, outlet, param, rounded
 from synsim.components.synapses.connectivity.connectivity import Connectivity
-from synsim.components.synapses.rules.rule import Rule
-from synsim.later import jax
+from synsim.components.synapses.rules.rule import Rule, by_events
+from synsim.later import jax, jnp
 
 
 class GerstnerRule(Rule, type_name="gerstner"):
@@ -43,6 +43,7 @@ class GerstnerRule(Rule, type_name="gerstner"):
     dWeights = outlet("Update of the weights, before eta.", size="weight", batch=False)
 
     uses: ClassVar[str | None] = "correlations"
+    by_column: ClassVar[bool] = True
     rates: ClassVar[tuple[tuple[str, ...], ...]] = (("eta",),)
     post_inlet: ClassVar[str | None] = "post"
 
@@ -51,7 +52,13 @@ class GerstnerRule(Rule, type_name="gerstner"):
 
     def evolve(self, x: View, now: Now, connectivity: Connectivity) -> dict[str, jax.Array]:
         update = rounded(self._update(x, connectivity, now.zero), now.zero)
-        return dict(weights=x.weights + rounded(update * self.eta, now.zero), dWeights=update)
+        weights = x.weights + rounded(update * self.eta, now.zero)
+        if connectivity.drawn and by_events(x.pre, now, connectivity):
+            before = (x.pre[0], x.pre[0] * (self.sign_value * self.c1_pre))
+            behind = (x.post[0], x.post[0] * (self.sign_value * self.c1_post))
+            numbers = (self.eta, self.sign_value * self.c2_corr, self.sign_value * self.c0)
+            weights = connectivity.updated(_new, x.weights, before, behind, numbers, jnp.asarray(self.c0) != 0)
+        return dict(weights=weights, dWeights=update)
 
     def _update(self, x: View, connectivity: Connectivity, zero: Any) -> jax.Array:
         # coefficients are put onto the vectors, which are smaller than the weights
@@ -62,3 +69,9 @@ class GerstnerRule(Rule, type_name="gerstner"):
         linear = rounded(from_pre, zero) + rounded(from_post, zero)
         own = rounded(x.weights * (self.sign_value * self.c0), zero)
         return (own + linear + rounded(product, zero)).astype(x.weights.dtype)
+
+
+def _new(w: jax.Array, before: Any, behind: Any, numbers: Any) -> jax.Array:
+    """The rule for weights of one row of the batch, each by itself."""
+    (pre, from_pre), (post, from_post), (eta, both, own) = before, behind, numbers
+    return (w + (own * w + (from_pre + from_post) + pre * (post * both)) * eta).astype(w.dtype)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from synsim.component import Compartment, Now, View, inlet, outlet, param, state, static
 from synsim.components.synapses.connectivity.connectivity import Connectivity
-from synsim.components.synapses.rules.rule import Rule
+from synsim.components.synapses.rules.rule import Rule, by_events
 from synsim.later import jax, jnp
 from synsim.optimisers import OPTIMISERS
 
@@ -114,7 +115,6 @@ class HebbianRule(Rule, type_name="hebbian"):
                 return None
 
     def evolve(self, x: View, now: Now, connectivity: Connectivity) -> dict[str, jax.Array]:
-        del now
         optimiser = OPTIMISERS[self.optim_type]
         changed = self.change(x, connectivity)
         count = None
@@ -128,9 +128,30 @@ class HebbianRule(Rule, type_name="hebbian"):
             changed[array] = new.astype(x[array].dtype)
             changed |= {f"{array}_{slot}": value for slot, value in slots.items()}
         changed["weights"] = self._bounded(changed["weights"])
+        alone = self.optim_type == "sgd" and self.w_decay is None and PRIORS[self.prior] == "none"
+        if connectivity.drawn and alone and by_events(x.pre, now, connectivity):
+            pre, post = x.pre[0] * self.pre_wght, x.post[0] * self.post_wght
+            # only both together change a weight, so columns need not be looked at
+            behind = (jnp.zeros_like(post), post)
+            numbers = (self.eta, self.w_bound, self.sign_value)
+            new = partial(_new, self.soft_bound, self.is_nonnegative)
+            changed["weights"] = connectivity.updated(new, x.weights, (pre,), behind, numbers, now.step == 0)
         return changed
 
     def _bounded(self, w: jax.Array) -> jax.Array:
-        high = jnp.where(jnp.asarray(self.w_bound) > 0, self.w_bound, jnp.inf)
-        low = 0.0 if self.is_nonnegative else -high
-        return jnp.clip(w, low, high).astype(w.dtype)
+        return _within(w, self.w_bound, self.is_nonnegative)
+
+
+def _within(w: jax.Array, bound: Any, is_nonnegative: bool) -> jax.Array:
+    high = jnp.where(jnp.asarray(bound) > 0, bound, jnp.inf)
+    return jnp.clip(w, 0.0 if is_nonnegative else -high, high).astype(w.dtype)
+
+
+def _new(soft_bound: bool, is_nonnegative: bool, w: jax.Array, before: Any, behind: Any, numbers: Any) -> jax.Array:
+    """The rule for weights of one row of the batch, each by itself, without a prior and by plain descent."""
+    eta, bound, sign = numbers
+    product = before[0] * behind[1]
+    if soft_bound:
+        product = product * jnp.where(jnp.asarray(bound) > 0, bound - jnp.abs(w), 1.0)
+    new, _ = OPTIMISERS["sgd"].step(eta, w, product * sign, {}, None)
+    return _within(new.astype(w.dtype), bound, is_nonnegative)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from synsim.component import Compartment, Now, View, inlet, outlet, param
 from synsim.components.synapses.connectivity.connectivity import Connectivity
-from synsim.components.synapses.rules.rule import Rule
+from synsim.components.synapses.rules.rule import Rule, by_events
 from synsim.later import jax, jnp
 
 
@@ -21,6 +21,9 @@ class TraceSTDPRule(Rule, type_name="trace_stdp"):
     mu = 0. Traces count as they stand when evolve is called: after the trace cells have advanced they hold the
     present spike, so a pair within one step counts on both sides. eta is also an inlet: a wire to it takes the place
     of the setting.
+
+    With one row in the batch, only weights of units that spike are looked at; all of them in the first step of a
+    trial, and where they decay.
 
     Source: Morrison, Diesmann & Gerstner (2008), Biological Cybernetics 98, 459-478; Diehl & Cook (2015), Frontiers
     in Computational Neuroscience 9:99 (the target x* on the presynaptic trace).
@@ -43,6 +46,7 @@ class TraceSTDPRule(Rule, type_name="trace_stdp"):
     dWeights = outlet("Update of the weights, before eta, decay and bounds.", size="weight", batch=False)
 
     uses: ClassVar[str | None] = "correlations"
+    by_column: ClassVar[bool] = True
     rates: ClassVar[tuple[tuple[str, ...], ...]] = (("eta",), ("A_plus", "A_minus"))
     post_inlet: ClassVar[str | None] = "postSpike"
 
@@ -56,18 +60,41 @@ class TraceSTDPRule(Rule, type_name="trace_stdp"):
         w = x.weights
         potentiation = connectivity.correlate(x.preTrace - self.pretrace_target, x.postSpike * self.A_plus)
         depression = connectivity.correlate(x.preSpike, x.postTrace * self.A_minus)
-        graded = self.mu > 0
-        potentiation = potentiation * jnp.where(graded, jnp.power(self.w_bound - w, self.mu), 1.0)
-        depression = depression * jnp.where(graded, jnp.power(w, self.mu), 1.0)
-        return dict(dWeights=potentiation - depression)
+        up, down = _graded(w, self.mu, self.w_bound)
+        return dict(dWeights=potentiation * up - depression * down)
 
     def evolve(self, x: View, now: Now, connectivity: Connectivity) -> dict[str, jax.Array]:
-        del now
-        w, changed = x.weights, self.change(x, connectivity)
+        changed = self.change(x, connectivity)
         decays = jnp.asarray(self.tau_w) > 0
         loss = jnp.where(decays, 1.0 / jnp.where(decays, self.tau_w, 1.0), 0.0) + self.w_decay
-        w = w + changed["dWeights"] * x.eta - w * loss
+        low, high = self._bounds()
+        if by_events(x.preSpike, now, connectivity):
+            before = (x.preSpike[0], x.preTrace[0] - self.pretrace_target)
+            behind = (x.postSpike[0], x.postSpike[0] * self.A_plus, x.postTrace[0] * self.A_minus)
+            numbers = (x.eta, self.mu, self.w_bound, loss, low, high)
+            # what lies outside of the bounds is brought into them as a trial begins, and stays there
+            every = (loss > 0) | (now.step == 0)
+            return changed | dict(weights=connectivity.updated(_new, x.weights, before, behind, numbers, every))
+        w = x.weights + changed["dWeights"] * x.eta - x.weights * loss
+        return changed | dict(weights=connectivity.kept(jnp.clip(w, low, high)).astype(x.weights.dtype))
+
+    def _bounds(self) -> tuple[jax.Array, jax.Array]:
         bounded = jnp.asarray(self.w_bound) > 0
         low = jnp.where(bounded, self.w_margin, -jnp.inf)
-        high = jnp.where(bounded, self.w_bound - self.w_margin, jnp.inf)
-        return dict(weights=jnp.clip(w, low, high).astype(x.weights.dtype), **changed)
+        return low, jnp.where(bounded, self.w_bound - self.w_margin, jnp.inf)
+
+
+def _graded(w: jax.Array, mu: Any, bound: Any) -> tuple[jax.Array, jax.Array]:
+    """What the weight itself makes of its potentiation and of its depression."""
+    graded = mu > 0
+    up, down = jnp.power(bound - w, mu), jnp.power(w, mu)
+    return jnp.where(graded, up, 1.0), jnp.where(graded, down, 1.0)
+
+
+def _new(w: jax.Array, before: Any, behind: Any, numbers: Any) -> jax.Array:
+    """The rule for weights of one row of the batch, each by itself."""
+    (pre_spike, pre_trace), (_, up_spike, down_trace) = before, behind
+    eta, mu, bound, loss, low, high = numbers
+    up, down = _graded(w, mu, bound)
+    change = (pre_trace * up_spike) * up - (pre_spike * down_trace) * down
+    return jnp.clip(w + change * eta - w * loss, low, high).astype(w.dtype)

@@ -1,0 +1,327 @@
+"""Activity sent along rows of synapses, at a cost that grows with what is active and not with what there is.
+
+    y[r, t[i, k]] += x[r, i] w[i, k]     for every i with x[r, i] not 0, and every synapse k of row i
+
+Units that are active are packed, 32 to a word, and the set bits are walked: there is no number of spikes for which
+there is no room. The walk is compiled into one function; several lanes of a sweep are one walk over all their rows.
+On another device than a CPU all synapses are added at once.
+
+Source: rows of synapses by presynaptic unit as in Brette et al. (2007), Journal of Computational Neuroscience 23,
+349-398, section 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+from synsim.later import jax, jnp, lax
+from synsim.one_function import in_one_function, is_known, on_cpu
+from synsim.spike_bits import WORD, packed
+
+Change = Callable[[Any, Any, Any, Any], Any]
+"""What becomes of weights, given values of their units before and behind, and some numbers; each weight by itself."""
+
+UNROLL = 8  # synapses that are added in one turn of the innermost loop
+
+
+def sent(x: jax.Array, w: jax.Array, targets: jax.Array, lengths: jax.Array | None, n_post: int) -> jax.Array:
+    """What the active units of x (B, n_pre) add up to at their targets: (B, n_post).
+
+    w is (n_pre, K), or () for one weight; targets (n_pre, K) of integers; lengths (n_pre,) say how many of each row
+    are synapses, None that all are.
+    """
+    if not on_cpu():
+        values = _all_at_once(x, w, targets, lengths)
+        return jnp.zeros((x.shape[0], n_post), x.dtype).at[:, targets].add(values)
+    walk = _in_lanes(n_post, targets.shape[-1], 0)
+    return walk(x, *_in_front(w, targets, lengths))
+
+
+def sent_later(
+    x: jax.Array,
+    w: jax.Array,
+    targets: jax.Array,
+    lengths: jax.Array | None,
+    ring: jax.Array,
+    place: jax.Array,
+    steps: jax.Array,
+) -> jax.Array:
+    """The ring (B, slots, n_post) with the same added, for each synapse to the slot that is `steps` behind `place`.
+
+    steps (n_pre, K) are whole numbers, below the number of slots, as the place is.
+    """
+    rows, slots, n_post = ring.shape
+    if not on_cpu():
+        behind = (place.astype(jnp.int32) + steps.astype(jnp.int32)) % slots
+        return ring.at[:, behind, targets].add(_all_at_once(x, w, targets, lengths))
+    walk = _in_lanes(n_post, targets.shape[-1], slots)
+    given = _in_front(w, targets, lengths)
+    return walk(x, ring.reshape(rows, -1), place.reshape(1, 1), steps.reshape(1, -1), *given).reshape(ring.shape)
+
+
+def _in_front(*tables: jax.Array | None) -> tuple[jax.Array, ...]:
+    return tuple(table.reshape(1, -1) for table in tables if table is not None)
+
+
+def _all_at_once(x: jax.Array, w: jax.Array, targets: jax.Array, lengths: jax.Array | None) -> jax.Array:
+    values = jnp.broadcast_to(x[:, :, None] * w, (x.shape[0], *targets.shape))
+    return values if lengths is None else jnp.where(jnp.arange(targets.shape[1]) < lengths[:, None], values, 0.0)
+
+
+@cache
+def _in_lanes(n_post: int, length: int, slots: int) -> Callable[..., jax.Array]:
+    """The walk as a function of arrays with lanes in front: x (R, n_pre), a ring (R, …), tables (L, …), where each of
+    the L lanes has R / L rows. Lanes that `vmap` adds are folded into R and L."""
+
+    @jax.custom_batching.custom_vmap
+    def walk(*given: jax.Array) -> jax.Array:
+        # cut into pieces the loops would cost a microsecond a synapse
+        compiled = _walk_later if slots else _walk
+        return in_one_function(lambda *given: compiled(*given, n_post=n_post, length=length))(*given)
+
+    @walk.def_vmap
+    def _(size: int, batched: list[bool], *given: jax.Array) -> tuple[jax.Array, bool]:
+        folded = []
+        for i, (array, own) in enumerate(zip(given, batched, strict=True)):
+            # activity and rings have as many rows as there are; a table of several lanes is not shared by more
+            if not own and (i < 1 + bool(slots) or array.shape[0] > 1):
+                array, own = jnp.broadcast_to(array, (size, *array.shape)), True
+            folded.append(array.reshape(-1, array.shape[-1]) if own else array)
+        y = walk(*folded)
+        return y.reshape(size, -1, y.shape[-1]), True
+
+    return walk
+
+
+def over_set_bits(words: jax.Array, visit: Callable[[jax.Array, Any], Any], value: Any) -> Any:
+    """`value` after visit(place, value) for every set bit of a flat array of words; place is bit * words + word."""
+    many = jnp.uint32(words.shape[0])
+
+    def word(q: jax.Array, value: Any) -> Any:
+        def bit(left: tuple[jax.Array, Any]) -> tuple[jax.Array, Any]:
+            x, value = left
+            lowest = jnp.uint32(WORD - 1) - lax.clz(x & (~x + jnp.uint32(1)))
+            return x & (x - jnp.uint32(1)), visit(lowest * many + q.astype(jnp.uint32), value)
+
+        return lax.while_loop(lambda left: left[0] != 0, bit, (at(words, q), value))[1]
+
+    return lax.fori_loop(jnp.uint32(0), many, word, value)
+
+
+def at(flat: jax.Array, place: Any) -> jax.Array:
+    """One element of a flat array. Unsigned places spare a comparison."""
+    return lax.dynamic_slice(flat, (place,), (1,))[0]
+
+
+def put(flat: jax.Array, place: Any, value: jax.Array) -> jax.Array:
+    """The flat array with another value at a place."""
+    return lax.dynamic_update_slice(flat, value[None], (place,))
+
+
+def over_synapses(first: Any, length: int, held: Any, visit: Callable[[Any, Any], Any], value: Any) -> Any:
+    """`value` after visit(place, value) for the `held` places from `first` on, None for all of `length`."""
+
+    def turn(j: jax.Array, value: Any) -> Any:
+        for k in range(UNROLL):
+            value = visit(first + j.astype(jnp.uint32) * jnp.uint32(UNROLL) + jnp.uint32(k), value)
+        return value
+
+    if held is None:
+        value = lax.fori_loop(jnp.uint32(0), jnp.uint32(length // UNROLL), turn, value)
+        for k in range(length - length % UNROLL, length):
+            value = visit(first + jnp.uint32(k), value)
+        return value
+    held = held.astype(jnp.uint32)
+    whole = held // jnp.uint32(UNROLL)
+    value = lax.fori_loop(jnp.uint32(0), whole, turn, value)
+    return lax.fori_loop(whole * jnp.uint32(UNROLL), held, lambda k, value: visit(first + k, value), value)
+
+
+def _walk(
+    x: jax.Array, w: jax.Array, targets: jax.Array, lengths: jax.Array | None = None, *, n_post: int, length: int
+) -> jax.Array:
+    y = jnp.zeros((x.shape[0], n_post), x.dtype)
+    return _added(y, x, w, targets, lengths, length, lambda r, place: jnp.uint32(0))
+
+
+def _walk_later(
+    x: jax.Array,
+    ring: jax.Array,
+    place: jax.Array,
+    steps: jax.Array,
+    w: jax.Array,
+    targets: jax.Array,
+    lengths: jax.Array | None = None,
+    *,
+    n_post: int,
+    length: int,
+) -> jax.Array:
+    rows, size = ring.shape
+    slots = jnp.uint32(size // n_post)
+    flat_place, flat_steps = place.reshape(-1).astype(jnp.uint32), steps.reshape(-1)
+    n = jnp.uint32(x.shape[1] * length)
+
+    def first_of_slot(r: jax.Array, synapse: jax.Array) -> jax.Array:
+        wait = at(flat_steps, _lane(r, rows, steps) * n + synapse).astype(jnp.uint32)
+        slot = at(flat_place, _lane(r, rows, place)) + wait
+        return jnp.where(slot >= slots, slot - slots, slot) * jnp.uint32(n_post)
+
+    return _added(ring, x, w, targets, lengths, length, first_of_slot)
+
+
+def _lane(r: jax.Array, rows: int, table: jax.Array) -> jax.Array:
+    """Which of its lanes a table has for row r of as many."""
+    return r // jnp.uint32(rows // table.shape[0]) if table.shape[0] > 1 else jnp.uint32(0)
+
+
+def _added(
+    y: jax.Array,
+    x: jax.Array,
+    w: jax.Array,
+    targets: jax.Array,
+    lengths: jax.Array | None,
+    length: int,
+    shift: Callable[[jax.Array, jax.Array], jax.Array],
+) -> jax.Array:
+    """y (R, …) with what is sent added at the targets, each `shift(row, synapse)` further on in its row."""
+    rows, n = x.shape
+    one = w.shape[1] != targets.shape[1]
+    flat_x, flat_w, flat_targets = x.reshape(-1), w.reshape(-1), targets.reshape(-1)
+    flat_lengths = None if lengths is None else lengths.reshape(-1)
+    held_by_lane, width = jnp.uint32(n * length), y.shape[1]
+
+    def row(r: jax.Array, words: jax.Array, y: jax.Array) -> jax.Array:
+        def unit(i: jax.Array, y: jax.Array) -> jax.Array:
+            value = at(flat_x, r * jnp.uint32(n) + i)
+            if one:
+                value = value * at(flat_w, _lane(r, rows, w))
+
+            def synapse(place: jax.Array, y: jax.Array) -> jax.Array:
+                to = at(flat_targets, _lane(r, rows, targets) * held_by_lane + place).astype(jnp.uint32)
+                to = r * jnp.uint32(width) + shift(r, place) + to
+                gain = value if one else value * at(flat_w, _lane(r, rows, w) * held_by_lane + place)
+                return put(y, to, at(y, to) + gain)
+
+            held = (
+                None
+                if lengths is None or flat_lengths is None
+                else at(flat_lengths, _lane(r, rows, lengths) * jnp.uint32(n) + i)
+            )
+            return over_synapses(i * jnp.uint32(length), length, held, synapse, y)
+
+        return over_set_bits(words, unit, y)
+
+    words, flat = packed(x != 0), y.reshape(-1)
+    if rows == 1:
+        return row(jnp.uint32(0), words[0], flat).reshape(y.shape)
+
+    def turn(r: jax.Array, flat: jax.Array) -> jax.Array:
+        return row(r, lax.dynamic_index_in_dim(words, r, 0, False), flat)
+
+    return lax.fori_loop(jnp.uint32(0), jnp.uint32(rows), turn, flat).reshape(y.shape)
+
+
+# ------------------------------------------------------------------------------------------------------------ learning
+
+
+class Table(NamedTuple):
+    """Whose a weight is: targets (n_pre, K), None where K is every unit behind in its order; how many of a row there
+    are, None for all; the places of the weights that end in one unit (n_post, K'), None where they are a column; how
+    many of those there are."""
+
+    targets: Any = None
+    lengths: Any = None
+    incoming: Any = None
+    incoming_lengths: Any = None
+
+
+def updated(
+    change: Change,
+    w: jax.Array,
+    before: tuple[jax.Array, ...],
+    behind: tuple[jax.Array, ...],
+    numbers: tuple[Any, ...],
+    every: Any,
+    table: Table,
+) -> jax.Array:
+    """The weights (n_pre, K) after `change`, which is worked out for the rows and columns of active units only.
+
+    `before` and `behind` are values of the units of each side, (n_pre,) and (n_post,): the first of them is 0 where a
+    unit is not active. Where both are 0, `change` has to leave a weight as it is; `every` says that it may not do so
+    now, and that all weights are to be looked at. Lanes are worked out for all weights at once.
+    """
+    # numbers that are known now are part of the program: what they rule out is left out
+    known = {i: value for i, value in enumerate(numbers) if is_known(value)}
+
+    def changed(w: Any, before: Any, behind: Any, others: Any) -> Any:
+        rest = iter(others)
+        return change(w, before, behind, [known[i] if i in known else next(rest) for i in range(len(numbers))])
+
+    everywhere = _everywhere(changed)
+    given = (w, before, behind, [value for i, value in enumerate(numbers) if i not in known], jnp.asarray(every), table)
+    if not on_cpu():
+        return everywhere(*given)
+
+    @jax.custom_batching.custom_vmap
+    def walked(*given: Any) -> jax.Array:
+        return in_one_function(lambda *given: _rows_and_columns(changed, *given))(*given)
+
+    @walked.def_vmap
+    def _(size: int, batched: list[Any], *given: Any) -> tuple[jax.Array, bool]:
+        axes = jax.tree.map(lambda own: 0 if own else None, tuple(batched))
+        return jax.vmap(everywhere, in_axes=axes, axis_size=size)(*given), True
+
+    return walked(*given)
+
+
+def _everywhere(change: Change) -> Callable[..., jax.Array]:
+    def everywhere(w: jax.Array, before: Any, behind: Any, numbers: Any, every: Any, table: Table) -> jax.Array:
+        del every
+        seen = behind if table.targets is None else tuple(values[table.targets] for values in behind)
+        new = change(w, tuple(values[:, None] for values in before), seen, numbers)
+        if table.lengths is None:
+            return new
+        return jnp.where(jnp.arange(w.shape[1]) < table.lengths[:, None], new, w)
+
+    return everywhere
+
+
+def _rows_and_columns(
+    change: Change, w: jax.Array, before: Any, behind: Any, numbers: Any, every: Any, table: Table
+) -> jax.Array:
+    n, length = w.shape
+    row_is_active = (before[0] != 0) | every
+
+    def row(i: jax.Array, w: jax.Array) -> jax.Array:
+        old = lax.dynamic_slice(w, (i, jnp.uint32(0)), (1, length))[0]
+        seen = behind
+        if table.targets is not None:
+            targets = lax.dynamic_slice(table.targets, (i, jnp.uint32(0)), (1, length))[0]
+            seen = tuple(values.at[targets].get(mode="promise_in_bounds") for values in behind)
+        new = change(old, tuple(at(values, i) for values in before), seen, numbers)
+        if table.lengths is not None:
+            new = jnp.where(jnp.arange(length, dtype=table.lengths.dtype) < at(table.lengths, i), new, old)
+        return lax.dynamic_update_slice(w, new[None], (i, jnp.uint32(0)))
+
+    def column(j: jax.Array, w: jax.Array) -> jax.Array:
+        seen = tuple(at(values, j) for values in behind)
+        if table.incoming is None:
+            old = lax.dynamic_slice(w, (jnp.uint32(0), j), (n, 1))[:, 0]
+            new = jnp.where(row_is_active, old, change(old, before, seen, numbers))
+            return lax.dynamic_update_slice(w, new[:, None], (jnp.uint32(0), j))
+        flat_incoming, width = table.incoming.reshape(-1), table.incoming.shape[1]
+
+        def synapse(k: jax.Array, flat: jax.Array) -> jax.Array:
+            place = at(flat_incoming, k).astype(jnp.uint32)
+            i, old = place // jnp.uint32(length), at(flat, place)
+            new = change(old, tuple(at(values, i) for values in before), seen, numbers)
+            return put(flat, place, jnp.where(at(row_is_active, i), old, new))
+
+        held = at(table.incoming_lengths, j)
+        return over_synapses(j * jnp.uint32(width), width, held, synapse, w.reshape(-1)).reshape(w.shape)
+
+    # a weight of two active units changes once, with its row
+    w = over_set_bits(packed(row_is_active[None])[0], row, w)
+    return over_set_bits(packed((behind[0] != 0)[None])[0], column, w)
