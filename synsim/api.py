@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from synsim.config import load
 from synsim.faults import ConfigError, Fault, MissingInput
 from synsim.locks import is_live
-from synsim.reading import Run, read_status
+from synsim.opened import OpenedRun
+from synsim.reading import read_status
 from synsim.resuming import left_spec
 from synsim.spec import Spec
 
@@ -27,9 +28,9 @@ __all__ = ["check", "load", "open", "run", "status", "verify"]
 Config = str | os.PathLike[str] | Mapping[str, Any] | Spec
 
 
-def open(path: str | os.PathLike[str]) -> Run:
+def open(path: str | os.PathLike[str]) -> OpenedRun:
     """A run: a finished file, or the folder of one that is finished, running or stopped."""
-    return Run(Path(path))
+    return OpenedRun(Path(path))
 
 
 def verify(path: str | os.PathLike[str]) -> Verification:
@@ -92,7 +93,7 @@ def run(
     profile: Profile | None = None,
     again: str = "run it once more",
     **settings: Any,
-) -> Run:
+) -> OpenedRun:
     """Runs a config to a finished file `out/NAME/NAME.h5` and opens it.
 
     `resume` goes on from what an earlier start left, or starts anew where there is nothing; `config` may then be the
@@ -132,7 +133,7 @@ def run(
             chunk=chunk,
             profile=profile,
         )
-    return Run(directory)
+    return OpenedRun(directory)
 
 
 def _place(config: Config, settings: Mapping[str, Any], out: Any, resume: bool, only_merge: bool) -> tuple[Spec, Path]:

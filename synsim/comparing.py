@@ -33,15 +33,21 @@ class Difference:
 def differences(one: Spec, other: Spec) -> list[Difference]:
     """Where two configs differ. Comments, the order of keys and defaults that are written out do not count; what runs
     in which order does, as the schedule. Files are compared by where they are, not by what is in them."""
-    return list(_differing(_plain(one), _plain(other), ()))
+    return resolved_differences(*(_placed(spec.resolved(), str(spec.directory)) for spec in (one, other)))
 
 
-def _plain(spec: Spec) -> dict[str, Any]:
-    whole = _placed(spec.resolved(), str(spec.directory))
-    for phase in whole.get("phases", ()):
-        if phase["schedule"] == whole["schedule"]:  # what a phase only takes over is not said again
-            del phase["schedule"]
-    return whole
+def resolved_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[Difference]:
+    """The same of configs that have all defaults filled in already, as runs keep them."""
+    return list(_differing(_unrepeated(one), _unrepeated(other), ()))
+
+
+def _unrepeated(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a phase only takes over is not said again."""
+    phases = [
+        {key: value for key, value in phase.items() if key != "schedule" or value != config["schedule"]}
+        for phase in config.get("phases", ())
+    ]
+    return {**config, **({"phases": phases} if "phases" in config else {})}
 
 
 def _placed(value: Any, directory: str) -> Any:
@@ -73,12 +79,17 @@ def _written(path: tuple[str, ...]) -> str:
 
 
 def document(one: str, other: str, found: list[Difference]) -> dict[str, Any]:
-    """The differences as JSON: an entry has no `a` or no `b` where that config has nothing there."""
-    entries = []
+    """The differences as JSON."""
+    return {"a": one, "b": other, "same": not found, "differences": entries(found)}
+
+
+def entries(found: list[Difference]) -> list[dict[str, Any]]:
+    """Each difference as JSON: it has no `a` or no `b` where that config has nothing there."""
+    told = []
     for each in found:
         sides = {"a": each.one, "b": each.other}
-        entries.append({"path": each.path, **{key: value for key, value in sides.items() if value is not ABSENT}})
-    return {"a": one, "b": other, "same": not found, "differences": entries}
+        told.append({"path": each.path, **{key: value for key, value in sides.items() if value is not ABSENT}})
+    return told
 
 
 def lines(one: str, other: str, found: list[Difference]) -> Iterator[str]:
@@ -87,6 +98,11 @@ def lines(one: str, other: str, found: list[Difference]) -> Iterator[str]:
         return
     yield f"--- {one}"
     yield f"+++ {other}"
+    yield from difference_lines(found)
+
+
+def difference_lines(found: list[Difference]) -> Iterator[str]:
+    """Two lines for each difference."""
     for each in found:
         for sign, value in (("-", each.one), ("+", each.other)):
             if value is not ABSENT:

@@ -57,11 +57,68 @@ def overrides(ctx: Any, incomplete: str) -> Words:
 def columns(ctx: Any, incomplete: str) -> Words:
     """Parameters and summaries of the sweep whose folder stands on the line."""
     with suppress(Exception):
-        with (Path(str(ctx.params.get("folder") or next(iter(ctx.args)))) / "sweep.csv").open(encoding="utf-8") as file:
+        with (Path(str(ctx.params.get("path") or ctx.params.get("folder") or next(iter(ctx.args)))) / "sweep.csv").open(
+            encoding="utf-8"
+        ) as file:
             names = next(csv.reader(file))
         state = names.index("state")
         told = [(name, "parameter") for name in names[1:state]] + [(name, "summary") for name in names[state + 1 :]]
         return [(name, kind) for name, kind in told if name.startswith(incomplete)]
+    return []
+
+
+def records(ctx: Any, incomplete: str) -> Words:
+    """Records of the run whose file or folder stands on the line."""
+    with suppress(Exception):
+        from synsim.reading import Run
+
+        with Run(Path(str(ctx.params.get("path") or next(iter(ctx.args))))) as run:
+            return [
+                (name, _short(each.doc))
+                for name, each in {**run.records, **run.events}.items()
+                if name.startswith(incomplete)
+            ]
+    return []
+
+
+def kinds(incomplete: str) -> Words:
+    """Kinds of pictures of a run."""
+    known = {
+        "raster": "spikes, with their rate",
+        "trace": "values over time",
+        "weights": "before, after and the change",
+        "histogram": "how often values occur; intervals between spikes",
+        "energy": "a value a trial",
+        "rate": "of a population over time",
+        "receptive-fields": "weights from an image",
+        "spectrum": "the power at each frequency",
+        "phase": "two values against each other",
+    }
+    return [(name, told) for name, told in known.items() if name.startswith(incomplete)]
+
+
+def formats(incomplete: str) -> Words:
+    """What a run can be exported to."""
+    known = {
+        "csv": "a table for each record",
+        "npz": "arrays of numpy",
+        "nwb": "Neurodata Without Borders",
+        "sonata": "spikes and reports",
+    }
+    return [(name, told) for name, told in known.items() if name.startswith(incomplete)]
+
+
+def things(ctx: Any, incomplete: str) -> Words:
+    """What a run holds: records, states, components, parts of its config."""
+    with suppress(Exception):
+        from synsim.inspection.detail import names
+        from synsim.reading import Run
+
+        with Run(str(ctx.params.get("path") or next(iter(ctx.args)))) as run:
+            parts = {"provenance": "where it comes from", "config": "as it was run", "config.yaml": "as it was written"}
+            found = dict.fromkeys(names(run), "") | parts
+            found |= {name: _short(each.doc) for name, each in {**run.records, **run.events}.items()}
+        return [(name, told) for name, told in found.items() if name.startswith(incomplete)]
     return []
 
 

@@ -312,9 +312,10 @@ ROWS = 32  # parts of an array that are added side by side
 def _activities_finite(graph: Graph, state: State, k: Any, unread: Paths) -> Any:
     """Whether the activities are finite, as far as it costs nothing to say so after step k of a trial.
 
-    What an outlet holds is gone after the step, so outlets that something reads are looked at in every one. What is not
-    finite in a state stays there: where states are large, every eighth step is soon enough, since the first bad step is
-    then found by going through the chunk again. Learned arrays are not read: what they carry shows in later activity.
+    What an outlet holds is gone after the step, so outlets are looked at in every one, but for `unread` ones: what they
+    carry is in a state by then. What is not finite in a state stays there: where states are large, every eighth step is
+    soon enough, since the first bad step is then found by going through the chunk again. Learned arrays are not read:
+    what they carry shows in later activity.
     """
 
     def fine(kind: str) -> Any:
@@ -483,7 +484,7 @@ def steps(
         return Carry(state, held, bad, zero), rows
 
     def scanned(carry: Carry, buffers: dict[str, Any]) -> Any:
-        """All steps; what nobody reads is worked out in the last of them alone."""
+        """All steps; unread outlets are handed on from the last of them alone."""
 
         def body(i: Any, both: tuple[Carry, dict[str, Any]]) -> tuple[Carry, dict[str, Any]]:
             (state, *rest), buffers = both
@@ -512,8 +513,7 @@ def steps(
 
 
 def _unread(graph: Graph, takes: Sequence[Take], called: Callable[..., Any], carry: Carry) -> Paths:
-    """The outlets that no call of a step reads, and no record: each step makes them anew, and only the last one's are
-    ever seen."""
+    """The outlets that no record reads, nor any call before they are made anew: only the last step's are kept."""
     from jax.interpreters.partial_eval import dce_jaxpr
 
     recorded = {take.path for take in takes}

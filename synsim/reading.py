@@ -9,22 +9,26 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import h5py
 import numpy as np
 
 from synsim import compression
-from synsim.faults import Fault, MissingInput, StoreError, suggest
+from synsim.faults import ConfigError, Fault, MissingInput, StoreError, suggest
 from synsim.files import read_regular
-from synsim.layout import Events, Trials, check_name
+from synsim.layout import NAME, Trials, check_name
 from synsim.locks import is_live
 from synsim.segments import Segments, Vanished, all_its_own, below, dataset_at, guard, open_to_read, opened
+from synsim.trains import Chosen, Trains
+
+if TYPE_CHECKING:
+    from xarray import DataArray
 
 _READ = 1 << 24  # bytes that `Rows.blocks` takes at a time
 STATUS_BYTES = 1 << 20  # of a status.json at the most
@@ -49,6 +53,16 @@ class Rows:
         return 1 + len(self._row_shape)
 
     @property
+    def path(self) -> str:
+        """Where it stands in the files."""
+        return self._path
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of one row, which is known without looking at the rows."""
+        return self._row_shape
+
+    @property
     def _empty(self) -> np.ndarray:
         return np.empty((0, *self._row_shape), self.dtype)
 
@@ -58,6 +72,9 @@ class Rows:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    def __deepcopy__(self, memo: Any) -> Rows:
+        return self  # nobody can change what is in the file
 
     def __getitem__(self, key: Any) -> np.ndarray:
         first, *rest = key if isinstance(key, tuple) and key else (key,)
@@ -102,7 +119,17 @@ class Record:
     time: Rows
     trial: Rows
     phase: Rows
-    bytes: int
+    stored: Callable[[], int]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes on the disk."""
+        return self.stored()
+
+    @property
+    def group(self) -> str:
+        """The path of its group in the file."""
+        return self.time.path.rpartition("/")[0]
 
     @property
     def name(self) -> str:
@@ -135,8 +162,18 @@ class Spikes:
     node_ids: Rows
     trial: Rows
     row: Rows | None
-    bytes: int
+    stored: Callable[[], int]
     form: str = "events"
+
+    @property
+    def bytes(self) -> int:
+        """Bytes on the disk."""
+        return self.stored()
+
+    @property
+    def group(self) -> str:
+        """The path of its group in the file."""
+        return self.timestamps.path.rpartition("/")[0]
 
     @property
     def name(self) -> str:
@@ -214,6 +251,7 @@ class Run:
             try:
                 if "config" not in file or "magic" not in file.attrs or "name" not in file.attrs:
                     raise StoreError(f"{path} is not a file of a synsim run")
+                check_name(str(file.attrs["name"]))  # which others name their files after
                 compression.require([str(name) for name in np.atleast_1d(file.attrs.get("compression", []))], str(path))
                 all_its_own(file)
             except BaseException:
@@ -224,6 +262,11 @@ class Run:
     @property
     def state(self) -> str:
         return self.status["state"]
+
+    @property
+    def segments(self) -> Segments | None:
+        """The segments that its rows are read from; None where they stand in a finished file."""
+        return self._segments
 
     @property
     def file(self) -> Path:
@@ -241,7 +284,7 @@ class Run:
             self._file.close()
             self._file = None
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -288,7 +331,10 @@ class Run:
         """The config with every default filled in and overrides applied."""
         text = self._text("config/resolved")
         with guard(self.file):
-            return json.loads(text)
+            found = json.loads(text)
+            if not isinstance(found, dict):
+                raise ValueError("the config is no mapping")
+            return found
 
     def _text(self, path: str) -> str:
         with guard(self.file):
@@ -327,7 +373,7 @@ class Run:
         return dict(sorted(found.items()))
 
     def _record(self, root: str, path: str, group: h5py.Group) -> Record:
-        attrs, data = _attrs(group), dataset_at(group, "data")
+        attrs, data = _named(group), dataset_at(group, "data")
         names = [_scale_name(data, axis) for axis in range(1, data.ndim)]
         return Record(
             attrs["component"],
@@ -343,7 +389,7 @@ class Run:
             time=self._column(path, "time"),
             trial=self._column(path, "trial"),
             phase=self._column(path, "phase"),
-            bytes=self._stored(path),
+            stored=lambda: self._stored(path),
         )
 
     def _column(self, path: str, name: str) -> Rows:
@@ -356,7 +402,7 @@ class Run:
         found = {}
         with guard(self.file):
             for path, group in _groups(self._head, "spikes", 1):
-                attrs = _attrs(group)
+                attrs = _named(group)
                 spikes = Spikes(
                     attrs["component"],
                     attrs["compartment"],
@@ -369,38 +415,99 @@ class Run:
                     node_ids=self._column(path, "node_ids"),
                     trial=self._column(path, "trial"),
                     row=self._column(path, "row") if "row" in group else None,
-                    bytes=self._stored(path),
+                    stored=lambda path=path: self._stored(path),
                 )
                 found[spikes.name] = spikes
         return dict(sorted(found.items()))
 
-    def __getitem__(self, name: str) -> Record | Spikes:
+    def __getitem__(self, name: str) -> DataArray:
+        """A record as an xarray DataArray, from which only what is selected is read: times in ms, units, and the trial
+        and phase of each row. Of spikes, their times, with the unit and trial of each.
+
+        KeyError for what was not recorded; ConfigError where xarray is not installed.
+        """
         found = self.records.get(name, self.events.get(name))
         if found is None:
             names = sorted({*self.records, *self.events})
             raise KeyError(f"{name} was not recorded.{suggest(name, names)} Recorded: {', '.join(names) or 'nothing'}")
-        return found
+        try:
+            from synsim.labelled import labelled
+        except ImportError:
+            raise ConfigError(
+                f"run[{name!r}] is an xarray DataArray, and xarray is not installed: pip install 'synsim[view]'; "
+                "plain arrays are in run.records and run.events"
+            ) from None
+        attrs = {key: value for key, value in found.attrs.items() if key not in ("sorting", "units")}
+        about = {"long_name": found.doc, **attrs}
+        if isinstance(found, Spikes):
+            labels: dict[str, Any] = {
+                "unit": (found.node_ids, "1", "unit that spiked", {}),
+                "trial": (found.trial, "1", "trial of the spike", {}),
+            }
+            if found.row is not None:
+                labels["row"] = (found.row, "1", "row of the batch that the spike is in", {})
+            return labelled(name, found.timestamps, "spike", (), labels, {"units": "ms", **about})
+        names_of_phases = {"names": list(self.phases)} if self.phases else {}
+        labels = {
+            "time": (found.time, "ms", "time in the run", {}),
+            "trial": (found.trial, "1", "trial that the row belongs to", {}),
+            "phase": (found.phase, "1", "number of the phase that the row belongs to", names_of_phases),
+        }
+        return labelled(name, found.data, "time", found.axes, labels, {"units": found.unit or "1", **about})
 
     def __contains__(self, name: str) -> bool:
         return name in self.records or name in self.events
 
-    def spikes(self, name: str) -> Events:
-        """All spikes of a component (z), or of one of its outlets (z.s), read into memory."""
+    def spikes(self, name: str) -> Trains:
+        """The spikes of a component (z), or of one of its outlets (z.s), read when their columns are asked for."""
         named = [s for s in self.events.values() if name in (s.name, s.population)]
         if not named:
-            raise KeyError(f"no spikes of {name} were recorded; there are {', '.join(self.events) or 'none'}")
+            there = {*self.events, *(each.population for each in self.events.values())}
+            hint = suggest(name, there) or f" There are {', '.join(self.events) or 'none'}."
+            raise KeyError(f"no spikes of {name} were recorded.{hint}")
         found = named[0]
-        row = None if found.row is None else np.asarray(found.row)
-        return Events(np.asarray(found.timestamps), np.asarray(found.node_ids), np.asarray(found.trial), row)
+        columns = {"timestamps": found.timestamps, "node_ids": found.node_ids, "trial": found.trial}
+        if found.row is not None:
+            columns["row"] = found.row
+        whole = Chosen(0.0, self.steps * float(self.attrs.get("dt", 1.0)))
+        return Trains(
+            found.name,
+            columns,
+            self._unit_ids(found),
+            found.batch,
+            whole,
+            lambda: self.trials.start,
+            self._segments is None,
+        )
+
+    def _unit_ids(self, spikes: Spikes) -> np.ndarray:
+        """Ids of the units whose spikes were recorded: all, or those of the record's index."""
+        index = (self.config.get("record", {}).get(spikes.name) or {}).get("index")
+        if index is not None:
+            size = self.config.get("components", {}).get(spikes.component, {}).get("n_units")
+            shape = tuple(size) if isinstance(size, list) else (size,)
+            if isinstance(index, str):
+                first, last, step = (int(part) if part else None for part in (*index.split(":"), "")[:3])
+                part: Any = slice(first, last, step)
+            else:
+                part = [index] if isinstance(index, int) else list(index)
+            if all(isinstance(each, int) for each in shape):
+                ids = np.arange(math.prod(shape), dtype=np.int64).reshape(shape)[..., part].ravel()
+                if len(ids) == spikes.units:
+                    return np.unique(ids)
+        return np.arange(spikes.units, dtype=np.int64)
+
+    @cached_property
+    def trial_columns(self) -> dict[str, Rows]:
+        """The columns of the trial table, each read when it is asked for."""
+        with guard(self.file):
+            columns = [(path, item) for path, item in below(self._head["trials"]) if not item.is_scale]
+        return {path.rpartition("/")[2]: Rows(self, path, item.shape[1:], item.dtype) for path, item in columns}
 
     @cached_property
     def trials(self) -> Trials:
         """The trial table, with the labels that were asked for."""
-        with guard(self.file):
-            columns = [(path, item) for path, item in below(self._head["trials"]) if not item.is_scale]
-        read = {
-            path.rpartition("/")[2]: np.asarray(Rows(self, path, item.shape[1:], item.dtype)) for path, item in columns
-        }
+        read = {name: np.asarray(column) for name, column in self.trial_columns.items()}
         fixed = [read.pop(name) for name in ("phase", "epoch", "start", "row")]
         return Trials(*fixed, labels=read)
 
@@ -462,14 +569,19 @@ class Run:
         """A state at the end of the run, also of a stopped one."""
         return self._state("final", component, compartment)
 
-    def _state(self, when: str, component: str, compartment: str) -> np.ndarray:
+    def part_of_state(self, when: str, name: str, part: Any) -> np.ndarray:
+        """A part of a state that is stored whole: final, W.weights and a slice of its first axis, or one of each."""
+        component, _, compartment = name.partition(".")
+        return self._state(when, component, compartment, part)
+
+    def _state(self, when: str, component: str, compartment: str, part: Any = ...) -> np.ndarray:
         with _states_file(self, when) as file, guard(file.filename if file else self.file):
             if file is None or f"{when}/{component}/{compartment}" not in file:
                 names = sorted(self.states(when))
                 raise StoreError(
                     f"{self.path}: no {when} state {component}.{compartment}; there are {', '.join(names) or 'none'}"
                 )
-            return dataset_at(file, f"{when}/{component}/{compartment}")[...]
+            return dataset_at(file, f"{when}/{component}/{compartment}")[part]
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -538,6 +650,15 @@ def _scale_name(dataset: h5py.Dataset, axis: int) -> str:
 def _unit(dataset: h5py.Dataset) -> str:
     unit = str(dataset.attrs["units"])
     return "" if unit == "1" else unit
+
+
+def _named(group: h5py.Group) -> dict[str, Any]:
+    """Attributes of a record's group. A ValueError where what it is of has no name that could be one."""
+    attrs = _attrs(group)
+    for key in ("component", "compartment"):
+        if not NAME.fullmatch(str(attrs[key])):
+            raise ValueError(f"{attrs[key]!r} is no {key}")
+    return attrs
 
 
 def _attrs(item: Any) -> dict[str, Any]:

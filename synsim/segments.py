@@ -52,7 +52,7 @@ def guard(path: str | Path) -> Iterator[None]:
         AttributeError,
         IndexError,
         MemoryError,
-        OverflowError,
+        ArithmeticError,
     ) as error:
         why = " ".join(str(error).split())[:200]
         raise StoreError(f"{path} is damaged, or not an HDF5 file of synsim ({why})") from error

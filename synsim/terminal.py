@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import sys
+import termios
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -98,6 +99,89 @@ class Page:
     def wait(self) -> None:
         """Until it may look different."""
         time.sleep(2.0)
+
+
+STYLES = {"good": "32", "bad": "1;31", "bar": "36", "faint": "2"}
+
+
+class Screen:
+    """A page that is drawn over itself while something goes on, on a screen of its own where there is a terminal.
+
+    Each line is written over the one before, and what it leaves is erased: nothing is blank in between. On the way out
+    the terminal is as it was before, with the last page on it. Without a terminal nothing is drawn at all.
+    """
+
+    def __init__(self) -> None:
+        self.live = sys.stdout.isatty() and os.environ.get("TERM") not in (None, "", "dumb")
+        self._last: list[Any] = []
+        self._size = (0, 0)
+        self._handlers: dict[int, Any] = {}
+        self._echo: list[Any] = []
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and lines."""
+        found = shutil.get_terminal_size()
+        return max(8, found.columns), max(2, found.lines)
+
+    def __enter__(self) -> Screen:
+        if self.live:
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                self._handlers[number] = signal.signal(number, _leave)
+            self._silence()
+            _put("\x1b[?1049h\x1b[?25l")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.live:
+            _put("\x1b[?25h\x1b[?1049l" + "".join(f"{self._styled(line)}\n" for line in self._last))
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)
+            if self._echo:
+                termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, self._echo)
+
+    def _silence(self) -> None:
+        """Keys that are pressed leave no letters on the page."""
+        with suppress(termios.error, OSError, ValueError):  # standard input may be no terminal
+            self._echo = termios.tcgetattr(sys.stdin)
+            quiet = [*self._echo]
+            quiet[3] &= ~termios.ECHO
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, quiet)
+
+    def show(self, lines: list[Any]) -> None:
+        """The page, as lines of (text, style) pieces that fit the terminal."""
+        self._last = lines
+        if self.live:
+            fresh = "\x1b[2J" if self.size != self._size else ""  # what was drawn for another width is in the way
+            self._size = self.size
+            body = "\n".join(f"{self._styled(line)}\x1b[K" for line in lines)
+            # both ends of one change, which terminals that know them show at once
+            _put(f"\x1b[?2026h{fresh}\x1b[H{body}\x1b[J\x1b[?2026l")
+
+    def wait(self, seconds: float) -> None:
+        """Some time, or until the terminal is of another size."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and (not self.live or self.size == self._size):
+            time.sleep(min(0.1, left))
+
+    @staticmethod
+    def _styled(line: Any) -> str:
+        colours = coloured(sys.stdout)
+        return "".join(f"\x1b[{STYLES[how]}m{text}\x1b[0m" if text and how and colours else text for text, how in line)
+
+
+def _leave(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _put(words: str) -> None:
+    sys.stdout.write(words)
+    sys.stdout.flush()
+
+
+def clock() -> float:
+    """Seconds since some moment."""
+    return time.monotonic()
 
 
 class Teller:
@@ -236,9 +320,9 @@ _CODES = {"error:": "1;31", "warning:": "1;33"}
 _KIND = re.compile(r"(?<=: )(error|warning):|^warning:")
 
 
-def coloured() -> bool:
-    """Whether standard error is to have colours: a terminal has, FORCE_COLOR gives them to a pipe, and NO_COLOR, where
-    it is not empty, takes them away from both."""
+def coloured(stream: Any = None) -> bool:
+    """Whether standard error, or another stream, is to have colours: a terminal has, FORCE_COLOR gives them to a pipe,
+    and NO_COLOR, where it is not empty, takes them away from both."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or sys.stderr.isatty()
+    return bool(os.environ.get("FORCE_COLOR")) or (stream or sys.stderr).isatty()

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -737,6 +738,11 @@ def test_frames_that_do_not_fit_into_memory(tmp_path: Path, monkeypatch: pytest.
     assert words.startswith("40 frames of 100,000 units take 16 MB") and at == ("n_units",)
 
 
+def at_once(trains: Any) -> SimpleNamespace:
+    """All spikes, for after the run is closed."""
+    return SimpleNamespace(**{name: getattr(trains, name) for name in ("timestamps", "node_ids", "trial", "row")})
+
+
 @pytest.mark.parametrize("batch", [1, 3])
 def test_what_a_run_recorded_plays_back(tmp_path: Path, batch: int) -> None:
     """The same raster, of one row of a batch and of one of several trials, in every row of what plays it."""
@@ -750,8 +756,7 @@ def test_what_a_run_recorded_plays_back(tmp_path: Path, batch: int) -> None:
         "record": {"z.outputs": {"as": "events"}},
     }
     with synsim.run(config, out=tmp_path) as run:
-        spikes = run.spikes("z.outputs")
-        left = run.file
+        spikes, left = at_once(run.spikes("z.outputs")), run.file
     mine = (spikes.trial == 1) & (True if batch == 1 else spikes.row == batch - 1)
     assert mine.sum() > 50
     again = {
@@ -771,7 +776,7 @@ def test_what_a_run_recorded_plays_back(tmp_path: Path, batch: int) -> None:
         "record": {"y.outputs": {"as": "events"}},
     }
     with synsim.run(again, out=tmp_path) as run:
-        found = run.spikes("y.outputs")
+        found = at_once(run.spikes("y.outputs"))
     for row in range(2):
         here = found.row == row
         np.testing.assert_array_equal(found.node_ids[here], spikes.node_ids[mine])

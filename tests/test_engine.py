@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import choose
+from test_loop import Memory
 
 from synsim import engine, loop
 from synsim.config import load
@@ -44,8 +45,6 @@ record: {x.outputs: {}}
 
 
 def records(it, **settings):
-    from test_loop import Memory
-
     sink = Memory()
     with computing(it.spec):
         loop.simulate(it, sink, **settings)
@@ -195,3 +194,34 @@ record: {z.v: {}, z.thr_theta: {every: trial}}
     assert np.ptp(first[0]) > 1
     theta = sink.all("z.thr_theta")["data"].reshape(3, 6)
     assert np.all(np.diff(theta, axis=0) > 0.5)
+
+
+DRIVEN = """
+run: {dt: 0.5, steps: 60}
+components:
+  n: {type: PoissonCell, n_units: 40, target_freq: 300}
+  W: {type: ExponentialSynapse, shape: [40, 30], p_conn: 0.3, storage: sparse, weight_init: 1.0, tau_decay: 5,
+      g_syn_bar: 1, syn_rest: null, current_form: published}
+  z: {type: LIFCell, n_units: 30, tau_m: 20}
+wires: {n.inputs: 1.0, W.inputs: n.outputs, z.j: W.outputs}
+"""
+
+
+@pytest.mark.parametrize("chunk", [60, 7, 1])
+@pytest.mark.parametrize("recorded", [False, True])
+def test_outlets_that_are_handed_on_from_the_last_step_of_a_chunk_alone_are_the_same(chunk, recorded, monkeypatch):
+    text = DRIVEN + "record: {W.outputs: {}}\n" * recorded
+    found, real = [], engine._unread
+    monkeypatch.setattr(engine, "_unread", lambda *given: found.append(real(*given)) or found[-1])
+    ends = []
+    for many in (1 << 30, 1):  # elements from which on it is done
+        monkeypatch.setattr(engine, "MANY", many)
+        it = planned(text)
+        with computing(it.spec):
+            ends.append(loop.simulate(it, Memory(), chunk=chunk).state)
+        assert (("n", "outputs") in found[-1]) == (many == 1)
+        assert (("W", "outputs") in found[-1]) == (many == 1 and not recorded)
+    assert np.ptp(np.asarray(ends[0]["W"]["outputs"])) > 1 and np.asarray(ends[0]["z"]["tols"]).max() > 5
+    for name, values in ends[0].items():
+        for compartment, value in values.items():
+            np.testing.assert_array_equal(np.asarray(value), np.asarray(ends[1][name][compartment]), compartment)

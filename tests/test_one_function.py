@@ -224,3 +224,14 @@ def test_it_is_plain_where_there_is_no_cpu(monkeypatch):
     monkeypatch.setattr(events, "on_cpu", lambda: False)
     there = jax.jit(dataclasses.replace(wiring).transmit)(w, x)
     np.testing.assert_allclose(here, there, rtol=1e-4, atol=1e-5)
+
+
+def test_what_it_is_given_and_does_not_use_does_no_harm():
+    """XLA ends the process over an array that such a function is handed and does not read."""
+    a, b = jnp.arange(5000.0), jnp.ones(7000)
+    found = jax.jit(lambda a, b: in_one_function(lambda a, b: lax.fori_loop(0, 5, lambda _, x: 1.5 * x + 1, a))(a, b))(
+        a, b
+    )
+    np.testing.assert_allclose(found, 1.5**5 * a + (1.5**5 - 1) / 0.5, rtol=1e-5)
+    keys = jax.random.split(jax.random.key(3), 2)  # unused, and no numbers
+    np.testing.assert_array_equal(jax.jit(in_one_function(lambda a, keys: a + 1))(a, keys), a + 1)

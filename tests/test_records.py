@@ -426,9 +426,9 @@ def test_spikes_leave_the_device_as_bits(tmp_path):
     spikes = np.random.default_rng(0).integers(0, 2, (3, 2, UNITS))
     with computing(it.spec):
         left = [np.asarray(takes["p.outputs"].value({"p": {"outputs": one.astype(np.float32)}}, {})) for one in spikes]
-    assert left[0].dtype == np.uint8 and left[0].shape == (2, 1)
+    assert left[0].dtype == np.uint32 and left[0].shape == (2, 1)  # 32 units to a word
     record = next(one for one in it.records if one.path == "p.outputs")
-    assert record.row_bytes == 2
+    assert record.row_bytes == 8
     block = record.block(np.array(left), np.arange(3), np.zeros(3), 0, DT)
     np.testing.assert_array_equal(block.data, spikes)
 

@@ -33,7 +33,7 @@ def check(run: Run, batch: int = 1, upto: int = ALL, dtype: str = "float32") -> 
     """Every recorded value of the steps below `upto`."""
     fields, trials = blocks(0, upto, batch)
     for name in ("z.v", "z.rate", "W.weights"):
-        have, want = run[name], fields[name]
+        have, want = run.records[name], fields[name]
         assert have.dtype == dtype
         np.testing.assert_array_equal(have.data, np.asarray(want.data, dtype))
         np.testing.assert_array_equal(have.time, want.time)
@@ -78,9 +78,9 @@ def test_every_value_comes_back(tmp_path: Path, batch: int, dtype: str) -> None:
             np.testing.assert_array_equal(run.final("W", "weights"), weights)
             assert run.final("z", "v").shape == ((batch, 4) if batch > 1 else (4,))
             assert run.states("final")["z.v"].unit == "mV" and set(run.states("initial")) == {"W.weights", "W.biases"}
-            assert run["z.v"].form == ("report" if batch == 1 and dtype == "float32" else "record")
-            assert run["z.v"].unit == "mV" and run["W.weights"].unit == ""
-            assert [name for name, _ in run["W.weights"].axes] == ["pre_unit", "post_unit"]
+            assert run.records["z.v"].form == ("report" if batch == 1 and dtype == "float32" else "record")
+            assert run.records["z.v"].unit == "mV" and run.records["W.weights"].unit == ""
+            assert [name for name, _ in run.records["W.weights"].axes] == ["pre_unit", "post_unit"]
     assert not (tmp_path / "small" / "seg").exists() and not leftovers(tmp_path)
 
 
@@ -129,7 +129,7 @@ def test_a_file_cut_anyhow_has_the_same_chunks(tmp_path: Path) -> None:
         seen.append(writer.finish({}).read_bytes())
     assert seen[0] == seen[1]
     with Run(tmp_path / "a") as run:
-        assert run["z.v"].data[-1, -1] == 999 * 700 + 699
+        assert run.records["z.v"].data[-1, -1] == 999 * 700 + 699
     with h5py.File(tmp_path / "a" / "wide.h5") as file:
         assert file["records/z/v/data"].chunks[0] < 1000
 
@@ -173,7 +173,7 @@ def test_indexing_reads_as_numpy_does(tmp_path: Path) -> None:
         (slice(2, 9, 3), -1),
     ]
     with Run(tmp_path / "small") as run:
-        data = run["z.v"].data
+        data = run.records["z.v"].data
         for key in keys:
             np.testing.assert_array_equal(data[key], whole[key])
         with pytest.raises(IndexError):
@@ -209,7 +209,7 @@ def test_two_spiking_outlets_of_one_component(tmp_path: Path) -> None:
     writer = Writer(tmp_path / "two", Layout("two", records))
     writer.segment(0, 2, {"z.s": Events([1.0, 0.0], [1, 2], [0, 0]), "z.dendritic": Events([1.0], [3], [0])})
     with Run(writer.finish({})) as run:
-        assert run["z.s"].population == "z" and run["z.dendritic"].population == "z.dendritic"
+        assert run.events["z.s"].population == "z" and run.events["z.dendritic"].population == "z.dendritic"
         assert run.spikes("z").timestamps.tolist() == [0.0, 1.0]  # sorted by time, as the file says of itself
         assert run.spikes("z").node_ids.tolist() == [2, 1] and run.spikes("z.dendritic").node_ids.tolist() == [3]
 
@@ -523,7 +523,7 @@ def acknowledged(output: str) -> int:
 def check_saved(folder: Path, output: str) -> None:
     """Everything that was reported as saved is there, with the right values."""
     with Run(folder) as run:
-        have = len(run["z.v"].data)
+        have = len(run.records["z.v"].data)
         assert have >= acknowledged(output)
         check(run, upto=have)
         assert run.state == ("done" if "done" in output else run.state)

@@ -13,6 +13,7 @@ from synsim import engine
 from synsim.config import load
 from synsim.device import computing
 from synsim.plan import plan
+from synsim.spike_bits import unpacked
 
 
 def recorded(
@@ -50,6 +51,6 @@ def recorded(
     for take in phase.takes:
         values, shape = np.asarray(taken[take.path]), phase.graph.shape(*take.path.split("."))
         if take.packed:  # spikes leave the device as one bit each
-            values = np.unpackbits(values, axis=-1, count=math.prod(shape[1:])).astype(precision)
+            values = unpacked(values.reshape(-1, values.shape[-1]), math.prod(shape[1:])).astype(precision)
         found[take.path.removeprefix("c.")] = values.reshape(trials, -1, *shape)[:, : math.ceil(steps / every)]
     return found

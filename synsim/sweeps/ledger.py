@@ -135,6 +135,11 @@ class Ledger:
         return tuple(made)
 
     @property
+    def text(self) -> str:
+        """The config as it was written."""
+        return self._document["text"]
+
+    @property
     def spec(self) -> Spec:
         """The config of the first point."""
         return self.bases[0]

@@ -10,7 +10,12 @@ import numpy as np
 from stored import same_but_for_provenance
 
 import synsim
+from synsim.faults import StoreError
 from synsim.files import seal_fault
+from synsim.inspection import detail, summary, words
+from synsim.reading import Run
+from synsim.run_differences import differences
+from synsim.run_differences import lines as difference_lines
 
 OURS = {"lock", "status.json", "config.yaml"}
 
@@ -20,6 +25,27 @@ def reported(folder: Path) -> int:
     with suppress(FileNotFoundError):
         return json.loads((folder / "status.json").read_text())["steps_saved"]
     return 0
+
+
+def inspected(run: Run) -> list[str]:
+    """Every line that `synsim inspect` has to say of a run, and `synsim diff` of it and itself. Where the whole can be
+    shown, what is wrong with one thing in it is one line too."""
+    told = summary.summary(run)
+    found = [*words.lines(told), *words.provenance_lines(summary.provenance(run))]
+    for name in detail.names(run):
+        component = name in detail.component_names(run)
+        try:
+            about = summary.summary(run, component=name) if component else detail.detail(run, name)
+            json.dumps(about, allow_nan=False)
+            found += words.lines(about) if component else words.detail_lines(about)
+        except StoreError as error:
+            found.append(str(error))
+    try:
+        found += difference_lines(differences(run, run))
+    except StoreError as error:
+        found.append(str(error))
+    json.dumps(told, allow_nan=False)
+    return found
 
 
 def look(folder: Path, whole: Path, saved: int) -> None:
@@ -42,9 +68,9 @@ def look(folder: Path, whole: Path, saved: int) -> None:
         until = (left.steps - 0.5) * float(full.attrs["dt"])
         assert {*left.records} == {*full.records} and {*left.events} == {*full.events}
         for name in left.records:
-            _begins(left[name], full[name], ("time", "data", "trial", "phase"), until)
+            _begins(left.records[name], full.records[name], ("time", "data", "trial", "phase"), until)
         for name in left.events:
-            _begins(left[name], full[name], ("timestamps", "node_ids", "trial", "row"), until)
+            _begins(left.events[name], full.events[name], ("timestamps", "node_ids", "trial", "row"), until)
 
 
 def _begins(left: object, full: object, columns: tuple[str, ...], until: float) -> None:

@@ -5,6 +5,7 @@ Data entries that lie stand in `test_data`, links in the place of a run's own fi
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -23,11 +24,11 @@ from conftest import choose
 
 import synsim as package
 from faults.command import NOISY, every_chunk, synsim
-from faults.looking import complete
+from faults.looking import complete, inspected
 from faults.test_damage import runs  # noqa: F401
-from synsim import api, loop, report, sandbox
+from synsim import api, loop, sandbox
 from synsim.checkpoint import decode, encode
-from synsim.faults import StoreError, SynsimError
+from synsim.faults import ConfigError, StoreError, SynsimError, render
 from synsim.files import SEAL_BYTES, opened_seal, publish_sealed
 from synsim.foreign import read_array
 from synsim.reading import digest_in
@@ -116,6 +117,15 @@ def packed_liar(file: h5py.File) -> None:
     file.create_dataset("report/z.v/data", (10**12, 17), "f4", **how)[:64] = 1.0
 
 
+def configured(text: str) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        del file["config/resolved"]
+        file["config/resolved"] = text
+        file["config/resolved"].attrs["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+
+    return change
+
+
 def a_group(file: h5py.File) -> None:
     file.create_group("report/z.v/data/data")
 
@@ -142,7 +152,26 @@ HARMS: dict[str, tuple[Callable[[h5py.File], None], str | None]] = {
     "trials of text": (replaced("trials/phase", lambda file: file.__setitem__("trials/phase", ["a", "b"])), ""),
     "no trials": (replaced("trials", lambda file: None), ""),
     "steps without end": (lambda file: file.attrs.__setitem__("steps", 2**63 - 1), None),
-    "letters that steer": (lambda file: file.attrs.__setitem__("name", "\x1b]0;pwned\x07\x1b[2J"), None),
+    "a name that steers": (lambda file: file.attrs.__setitem__("name", "\x1b]0;pwned\x07\x1b[2J"), "cannot name a run"),
+    "letters that steer": (lambda file: file.attrs.__setitem__("device", "\x1b]0;pwned\x07\x1b[2J"), None),
+    "dt is nothing": (lambda file: file.attrs.__setitem__("dt", 0.0), ""),
+    "dt is no number": (lambda file: file.attrs.__setitem__("dt", np.nan), ""),
+    "config is a list": (configured("[1, 2]"), ""),
+    "components are numbers": (configured('{"components": {"z": 3}, "record": {}}'), None),
+    "records are text": (configured('{"components": {}, "record": "all"}'), ""),
+    "phases are numbers": (configured('{"components": {}, "record": {}, "phases": [1, 2]}'), ""),
+    "a deep config": (configured("[" * 100_000 + "]" * 100_000), ""),
+    "an endless window": (configured('{"record": {"x.outputs": {"window": [0, 1e300]}}}'), ""),
+    "trials out of order": (lambda file: file["trials/start"].__setitem__(3, -1e300), None),
+    "phases without a name": (lambda file: file["trials/phase"].__setitem__(3, 2**31 - 1), None),
+    "spikes out of order": (lambda file: file["spikes/x/timestamps"].__setitem__(5, 1e9), None),
+    "spikes at no time": (lambda file: file["spikes/x/timestamps"].__setitem__(5, np.nan), ""),
+    "spikes of endless units": (lambda file: file["spikes/x"].attrs.__setitem__("units", 2**62), None),
+    "spikes of no units": (lambda file: file["spikes/x"].attrs.__setitem__("units", -1), None),
+    "spikes of odd trials": (lambda file: file["spikes/x/trial"].__setitem__(5, -7), None),
+    "an endless batch": (lambda file: file["spikes/x"].attrs.__setitem__("batch", 2**62), None),
+    "no interval": (lambda file: file["report/z.v"].attrs.__setitem__("interval", 0.0), None),
+    "infinite times": (lambda file: file["report/z.v/time"].__setitem__(slice(None), np.inf), None),
     "a new line": (lambda file: file["report/z.v/data"].attrs.__setitem__("long_name", "a\nb\x1b[31m"), None),
 }
 
@@ -155,15 +184,16 @@ def test_result_files(name, runs, canary, tmp_path):  # noqa: F811
     for path in (folder / "noisy.h5", folder):
         if words is None:
             with package.open(path) as run:
-                told = report.lines(run)
-                json.dumps(report.summary(run))
+                told = inspected(run)
             assert all(line.isprintable() for line in told)
         else:
-            assert words in refused(lambda path=path: report.lines(api.open(path)))
+            assert words in refused(lambda path=path: inspected(api.open(path)))
     assert not package.verify(folder).damaged  # its seal is good
     assert package.status(folder)["state"] == "done"
     try:
         package.run(folder, resume=True).close()
+    except ConfigError as error:  # a line for each fault
+        assert all(line.isprintable() for line in render(error.faults))
     except SynsimError as error:
         assert "\n" not in str(error)
 
@@ -185,7 +215,7 @@ def test_segments(name, runs, canary, tmp_path):  # noqa: F811
     if name == "external link":  # which is not followed, and so rows are missing
         assert "of 240 rows" in refused(lambda: package.run(folder, resume=True))
     else:
-        for do in (lambda: report.lines(api.open(folder)), lambda: package.run(folder, resume=True)):
+        for do in (lambda: inspected(api.open(folder)), lambda: package.run(folder, resume=True)):
             said = refused(do)
             assert segment.name in said and HARMS[name][1] in said
     assert not (folder / "noisy.h5").exists()
@@ -369,7 +399,7 @@ def test_something_else_in_the_place_of_a_file(entry, kind, runs, canary, tmp_pa
         (path / "mine").mkdir(parents=True)
     else:
         path.write_bytes(kept[:7])
-    for do in (package.status, package.verify, lambda folder: report.lines(api.open(folder))):
+    for do in (package.status, package.verify, lambda folder: inspected(api.open(folder))):
         try:
             do(folder)
         except SynsimError as error:

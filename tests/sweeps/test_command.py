@@ -92,7 +92,6 @@ def test_quiet_is_quiet_and_json_one_document(tmp_path):
             "of a sweep; to go on with it: synsim sweep runs/plastic",
         ),
         ("synsim run plastic.yaml", 73, "is not empty and holds no run of synsim"),
-        ("synsim inspect runs/plastic", 2, "is the folder of a sweep: synsim status runs/plastic shows it"),
         ("synsim sweep runs/plastic z.tau_m=3", 2, "leave PATH=VALUES away"),
         ("synsim sweep runs/plastic --dry-run", 2, "holds a sweep already"),
         ("synsim sweep nowhere --cancel", 2, "nowhere is not the folder of a sweep"),

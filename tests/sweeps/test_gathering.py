@@ -317,7 +317,7 @@ def test_many_points_take_little_memory_and_no_jax(runs, tmp_path):
 
 
 def test_pictures(grid, tmp_path):
-    from synsim.plot import name_of, plot
+    from synsim.pictures.sweep import name_of, plot
 
     gather(grid)
     found = read_gathered(grid.directory)
@@ -341,7 +341,7 @@ def _words(path: Path) -> str:
 
 @pytest.mark.parametrize("mode", ["random", "zip"])
 def test_pictures_of_points_that_are_no_grid(mode, runs, tmp_path):
-    from synsim.plot import plot
+    from synsim.pictures.sweep import plot
 
     shutil.copytree(runs / "points", tmp_path / "sweep" / "points")
     more = {"zip": True} if mode == "zip" else {"random": 4}
@@ -373,7 +373,7 @@ def test_pictures_of_points_that_are_no_grid(mode, runs, tmp_path):
     ],
 )
 def test_wrong_names_for_a_picture(x, y, color, words, grid, tmp_path):
-    from synsim.plot import plot
+    from synsim.pictures.sweep import plot
 
     gather(grid)
     with pytest.raises(ConfigError) as caught:
@@ -382,7 +382,7 @@ def test_wrong_names_for_a_picture(x, y, color, words, grid, tmp_path):
 
 
 def test_a_picture_needs_an_ending_a_point_and_matplotlib(grid, tmp_path, monkeypatch):
-    from synsim.plot import plot
+    from synsim.pictures.sweep import plot
 
     gather(grid)
     found = read_gathered(grid.directory)

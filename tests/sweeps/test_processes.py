@@ -102,9 +102,10 @@ def test_processes_stop_when_who_started_them_is_gone(place):
 
 def test_one_command_at_a_time_and_cancelled_from_another_terminal(place):
     folder = place / "runs" / "long"
-    process = start("sweep", "long.yaml", *SWEPT, cwd=place)
+    longer = ("long.yaml", *SWEPT, "--set", "run.trials=1000000")  # so that it lasts while three others start
+    process = start("sweep", *longer, cwd=place)
     until(lambda: saves(folder, 0, 1), process)
-    other = synsim("sweep", "long.yaml", *SWEPT, "--quiet", cwd=place).clear(73)
+    other = synsim("sweep", *longer, "--quiet", cwd=place).clear(73)
     assert "is being written by process" in other.last and other.last.endswith("to go on: synsim sweep runs/long")
     told: Done = synsim("sweep", "--cancel", "runs/long", cwd=place).clear(0)
     assert told.err.count("was told to stop") == 2

@@ -360,8 +360,8 @@ def test_outputs_wired_back_settle_on_the_pattern_and_the_file_says_what_is_what
         )
         assert np.diff(energies, axis=0).max() < 1e-4 < energies[0].min()
         np.testing.assert_allclose(left["W.energy"].data, energies.mean(1), rtol=1e-5)
-        assert [name for name, _ in left["W.memory_weights"].axes] == ["row", "memory"]
-        assert [name for name, _ in left["W.weights"].axes] == ["unit", "memory"]
+        assert [name for name, _ in left.records["W.memory_weights"].axes] == ["row", "memory"]
+        assert [name for name, _ in left.records["W.weights"].axes] == ["unit", "memory"]
         assert float(left.final("W", "i_tick")) == 6.0
     with h5py.File(tmp_path / "loop" / "loop.h5") as file:
         np.testing.assert_array_equal(file["final/W/weights"][:].T, patterns)

@@ -23,7 +23,6 @@ from synsim.config import load
 from synsim.device import computing
 from synsim.faults import ConfigError, render
 from synsim.plan import plan
-from synsim.spike_bits import packed
 from synsim.structure import Pairs, generator
 
 SEEDS = choose(20, 50, 200)
@@ -340,15 +339,6 @@ def test_a_run_is_that_of_the_dense_matrix(how, batch, precision, tmp_path):
     assert mine["z.s"].sum() > 10
     np.testing.assert_array_equal(mine["z.s"], other["z.s"])
     np.testing.assert_allclose(mine["z.v"], other["z.v"], rtol=0, atol=tolerance)
-
-
-@pytest.mark.parametrize(("rows", "n"), [(1, 1), (1, 31), (1, 32), (2, 33), (3, 100)])
-def test_packed_bits_are_the_active_units(rows, n):
-    active = np.random.default_rng(n).random((rows, n)) < 0.5
-    words = np.asarray(packed(jnp.asarray(active)))
-    found = (words[:, None, :] >> np.arange(32)[:, None]) & 1  # (rows, bit, word)
-    np.testing.assert_array_equal(found.reshape(rows, -1)[:, :n], active)
-    assert found.reshape(rows, -1)[:, n:].sum() == 0
 
 
 @pytest.mark.parametrize("batch", [1, 3])

@@ -1,8 +1,7 @@
-"""Pictures of what was gathered of a sweep: a line over one parameter, a map over two. The only use of matplotlib."""
+"""Pictures of what was gathered of a sweep: a line over one parameter, a map over two."""
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,13 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from synsim.faults import ConfigError, MissingInput, StoreError, listing, suggest
-from synsim.files import atomic_write
+from synsim.faults import ConfigError, MissingInput, listing, suggest
+from synsim.pictures.canvas import DARK, LIGHT, Picture, Theme, drawing, format_of, need_matplotlib
 from synsim.sweeps.gathered import Gathered, Values
 
-FORMATS = ("png", "svg", "pdf")
 MOST_LINES = 12
-_GREY = "#bbbbbb"  # of points that are not there
 
 
 def plot(gathered: Gathered, x: str, y: str, color: str | None, path: Path) -> Path:
@@ -26,8 +23,24 @@ def plot(gathered: Gathered, x: str, y: str, color: str | None, path: Path) -> P
     What is not on an axis is averaged: a band shows the standard deviation. Raises ConfigError for names that are not
     there, and where matplotlib is not.
     """
-    if path.suffix.lower().removeprefix(".") not in FORMATS:
-        raise ConfigError(f"{path}: a picture is a file that ends in {listing([f'.{each}' for each in FORMATS], 'or')}")
+    format_of(path)
+    return draw(gathered, x, y, color).save(path)
+
+
+def picture(gathered: Gathered, x: str, y: str, color: str | None, kind: str = "png", *, dark: bool = False) -> bytes:
+    """The same picture as bytes."""
+    return draw(gathered, x, y, color, dark=dark).bytes(kind)
+
+
+def draw(gathered: Gathered, x: str, y: str, color: str | None, *, dark: bool = False) -> Picture:
+    """The same picture, not saved yet."""
+    need_matplotlib()
+    theme = DARK if dark else LIGHT
+    with drawing(theme):
+        return Picture(_drawn(gathered, theme, x, y, color), theme)
+
+
+def _drawn(gathered: Gathered, theme: Theme, x: str, y: str, color: str | None) -> Any:
     across = _parameter(gathered, x, "--x")
     figure, axes = _figure()
     used = [across.name]
@@ -40,18 +53,18 @@ def plot(gathered: Gathered, x: str, y: str, color: str | None, path: Path) -> P
             raise ConfigError(f"--x and --y are both {up.name}: give another --y")
         used.append(up.name)
         shown = _summary(gathered, color, "--color")
-        _map(figure, axes, gathered, across, up, shown)
+        _map(figure, axes, theme, gathered, across, up, shown)
     else:
         shown = _summary(gathered, y, "--y")
         by = None if color is None else _parameter(gathered, color, "--color")
         if by is across:
             raise ConfigError(f"--x and --color are both {across.name}: give another --color")
         used += [] if by is None else [by.name]
-        _lines(figure, axes, gathered, across, shown, by)
+        _lines(figure, axes, theme, gathered, across, shown, by)
     if not np.isfinite(shown.array).any():
         raise MissingInput(f"no point of {gathered.name} has {shown.name} yet: synsim status shows how it stands")
     axes.set_title("\n".join(textwrap.wrap(_title(gathered, shown, used), 95)), fontsize=9, loc="left")
-    return _save(figure, path)
+    return figure
 
 
 def name_of(gathered: Gathered, x: str, y: str, color: str | None) -> str:
@@ -63,6 +76,18 @@ def name_of(gathered: Gathered, x: str, y: str, color: str | None) -> str:
     if up.name in gathered.parameters:
         return f"{third.name if third else 'plot'}-over-{across.name}-and-{up.name}.png"
     return f"{up.name}-over-{across.name}{f'-by-{third.name}' if third else ''}.png"
+
+
+def chosen(gathered: Gathered, y: str | None) -> tuple[str, str, str | None]:
+    """What is drawn of a sweep if the user says nothing more: `y`, else its first summary, over its first parameter; a
+    line for each value of the second where those are few. Raises MissingInput where no point is done."""
+    several = [name for name, each in gathered.parameters.items() if len(np.unique(each.array)) > 1]
+    several = several or list(gathered.parameters)
+    if y is None and not gathered.summaries:
+        raise MissingInput(f"no point of {gathered.name} is done yet: synsim status shows how it stands")
+    few = [name for name in several[1:] if len(np.unique(gathered.parameters[name].array)) <= MOST_LINES]
+    third = few[0] if few and gathered.mode == "grid" and (y is None or find(gathered.summaries, y)) else None
+    return several[0], next(iter(gathered.summaries)) if y is None else y, third
 
 
 def find(named: Any, name: str) -> Values | None:
@@ -94,12 +119,8 @@ def _summary(gathered: Gathered, name: str, option: str) -> Values:
 
 
 def _figure() -> tuple[Any, Any]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ConfigError(
-            "pictures are drawn by matplotlib, which is not installed: pip install 'synsim[view]'"
-        ) from None
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(6.0, 4.0), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
@@ -121,10 +142,10 @@ def _title(gathered: Gathered, shown: Values, used: Sequence[str]) -> str:
 # lines ------------------------------------------------------------------------------------------------------------
 
 
-def _lines(figure: Any, axes: Any, gathered: Gathered, x: Values, y: Values, by: Values | None) -> None:
+def _lines(figure: Any, axes: Any, theme: Theme, gathered: Gathered, x: Values, y: Values, by: Values | None) -> None:
     places, ticks = _places(x)
     if gathered.mode == "random":
-        _scatter(figure, axes, places, y, by)
+        _scatter(figure, axes, theme, places, y, by)
     else:
         groups = [(None, np.full(len(places), True))]
         if by is not None:
@@ -134,7 +155,7 @@ def _lines(figure: Any, axes: Any, gathered: Gathered, x: Values, y: Values, by:
                 f"--color {by.name if by else ''} has {len(groups)} values, too many for lines; "
                 f"a map shows them: --y {by.name if by else ''} --color {y.name}"
             )
-        colours = _colours(len(groups))
+        colours = _colours(theme, len(groups))
         for (value, chosen), colour in zip(groups, colours, strict=True):
             at, mean, spread = _averaged(places[chosen], y.array[chosen])
             label = None if by is None else f"{by.name} = {_text(value)}{f' {by.unit}' if by.unit else ''}"
@@ -145,7 +166,7 @@ def _lines(figure: Any, axes: Any, gathered: Gathered, x: Values, y: Values, by:
             axes.legend(frameon=False, fontsize=8)
     axes.set_xlabel(x.label)
     axes.set_ylabel(y.label)
-    axes.grid(True, color="#e5e5e5", linewidth=0.6)
+    axes.grid(True, color=theme.faint, linewidth=0.6)
     axes.set_axisbelow(True)
     if ticks is not None:
         axes.set_xticks(range(len(ticks)), ticks)
@@ -153,9 +174,9 @@ def _lines(figure: Any, axes: Any, gathered: Gathered, x: Values, y: Values, by:
         axes.set_xscale("log")
 
 
-def _scatter(figure: Any, axes: Any, places: np.ndarray, y: Values, by: Values | None) -> None:
+def _scatter(figure: Any, axes: Any, theme: Theme, places: np.ndarray, y: Values, by: Values | None) -> None:
     if by is None:
-        axes.scatter(places, y.array, s=16, color="#1f6f8b")
+        axes.scatter(places, y.array, s=16, color=theme.lines[0])
         return
     colours, ticks = _places(by)
     log = _norm(by.array) if ticks is None else None
@@ -176,16 +197,19 @@ def _averaged(places: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.nd
     return at, mean, spread
 
 
-def _colours(count: int) -> list[Any]:
+def _colours(theme: Theme, count: int) -> list[Any]:
     from matplotlib import colormaps
 
-    return ["#1f6f8b"] if count == 1 else [colormaps["viridis"](each) for each in np.linspace(0.0, 0.9, count)]
+    if count == 1:
+        return [theme.lines[0]]
+    ends = (0.3, 1.0) if theme is DARK else (0.0, 0.9)  # what differs enough from the paper
+    return [colormaps["viridis"](each) for each in np.linspace(*ends, count)]
 
 
 # maps -------------------------------------------------------------------------------------------------------------
 
 
-def _map(figure: Any, axes: Any, gathered: Gathered, x: Values, y: Values, shown: Values) -> None:
+def _map(figure: Any, axes: Any, theme: Theme, gathered: Gathered, x: Values, y: Values, shown: Values) -> None:
     if gathered.mode == "random":
         (across, x_ticks), (up, y_ticks) = _places(x), _places(y)
         drawn = axes.scatter(across, up, s=36, c=shown.array, cmap="viridis", plotnonfinite=False)
@@ -202,8 +226,10 @@ def _map(figure: Any, axes: Any, gathered: Gathered, x: Values, y: Values, shown
                 here = shown.array[(x.array == column) & (y.array == row)]
                 here = here[np.isfinite(here)]
                 cells[i, j] = here.mean() if len(here) else np.nan
-        axes.set_facecolor(_GREY)
-        drawn = axes.pcolormesh(cells, cmap="viridis", edgecolors="white", linewidth=0.3 if cells.size < 2000 else 0)
+        axes.set_facecolor(theme.grey)
+        drawn = axes.pcolormesh(
+            cells, cmap="viridis", edgecolors=theme.paper, linewidth=0.3 if cells.size < 2000 else 0
+        )
         _cell_ticks(axes.set_xticks, columns, 60 if len(max(map(_text, columns), key=len)) > 5 else 0)
         _cell_ticks(axes.set_yticks, rows, 0)
     figure.colorbar(drawn, ax=axes, label=shown.label)
@@ -253,13 +279,3 @@ def _norm(values: np.ndarray) -> Any:
 def _text(value: Any) -> str:
     text = f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
     return text if len(text) <= 24 else f"{text[:23]}…"
-
-
-def _save(figure: Any, path: Path) -> Path:
-    held = io.BytesIO()
-    figure.savefig(held, format=path.suffix.lower().removeprefix("."))
-    try:
-        atomic_write(path, held.getvalue())
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
-    return path

@@ -1,4 +1,4 @@
-"""The report of a run says the numbers that are in it, of finished, live and stopped runs alike."""
+"""What is said of a run are the numbers that are in it, of finished, live and stopped runs alike."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 from stored import ALL_STEPS, DT, STEPS, UNITS, blocks, layout, membrane, states, write
 
-from synsim import report
-from synsim.report import Spark, lines, summary
+from synsim.inspection import measures
+from synsim.inspection.measures import Spark
+from synsim.inspection.summary import summary
+from synsim.inspection.words import lines
 from synsim.store import Events, Layout, RecordLayout, Run, Trace, Trials, Writer
 
 
 def about(path: Path) -> tuple[dict, str]:
     with Run(path) as run:
         document = summary(run)
-        text = "\n".join(lines(run))
+        text = "\n".join(lines(document))
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert "\x1b" not in text and all(line == line.rstrip() and "\n" not in line for line in text.splitlines())
     return document, text
@@ -143,15 +145,17 @@ def test_sparklines_thin_by_means_and_say_so() -> None:
     spark = Spark(130)
     values = np.zeros(130)
     values[100] = 30.0  # one value of three in a column
+    at = 0
     for piece in np.array_split(values, 7):
-        spark.add(piece)
+        spark.add(at, piece[:, None])
+        at += len(piece)
     told = spark.document("rows")
     assert told["per_column"] == 3 and len(told["blocks"]) == 44 and told["high"] == 10.0 and told["low"] == 0.0
     assert told["blocks"].index("█") == 33 and told["blocks"].count("▁") == 43
-    assert report.blocks(np.array([])) == "" and report.blocks(np.array([5.0, 5.0])) == "▁▁"
-    assert report.blocks(np.array([np.nan])) == "·"
-    assert report.blocks(np.arange(8.0)) == "▁▂▃▄▅▆▇█"
-    tiny = report.blocks(np.array([1.0, np.nextafter(1.0, 2)]))
+    assert measures.blocks(np.array([])) == "" and measures.blocks(np.array([5.0, 5.0])) == "▁▁"
+    assert measures.blocks(np.array([np.nan])) == "·"
+    assert measures.blocks(np.arange(8.0)) == "▁▂▃▄▅▆▇█"
+    tiny = measures.blocks(np.array([1.0, np.nextafter(1.0, 2)]))
     assert tiny[0] == "▁" and len(tiny) == 2
 
 
