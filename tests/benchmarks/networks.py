@@ -188,7 +188,7 @@ CASES: dict[str, Callable[[Path], Found]] = {
         "peak MB": peak_megabytes(),
     },
     "disk": written,
-    "growth 4,000": lambda folder: simulated("cuba_20000", folder, ["E.n_units=3200", "I.n_units=800"]),
+    "growth 4,000": lambda folder: simulated("cuba_20000", folder, ["E.n_units=3200", "I.n_units=800"], steps=STEPS),
     "growth 40,000": lambda folder: simulated("cuba_20000", folder, ["E.n_units=32000", "I.n_units=8000"]),
     "lanes 1": lambda folder: lanes("cuba_4000", 1),
     "lanes 8": lambda folder: lanes("cuba_4000", 8),
