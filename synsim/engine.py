@@ -459,15 +459,22 @@ def steps(
 
     unread = _unread(graph, takes, called, carry)
 
+    recorded = {take.path for take in every}
+    # weights that it was handed would be copied
+    seen = {(n, c) for n, c, what in graph.carried() if (what.batch and not careful) or f"{n}.{c}" in recorded}
+    rest = frozenset((n, c) for n, c, _ in graph.carried()) - seen
+
     def looked(state: State, held: Held, k: Any) -> tuple[Any, dict[str, Any]]:
-        fine = all_finite(state, unread) if careful else _activities_finite(graph, state, k, unread)
+        fine = jnp.bool_(True) if careful else _activities_finite(graph, state, k, unread)
         return fine, {take.path: take.value(state, held) for take in every}
 
     def step(scanned: tuple[Carry, dict[str, Any]], i: Any) -> tuple[Carry, dict[str, Any]]:
         (state, held, bad, zero), buffers = scanned
         k = k0 + i
         state, held = called(state, held, zero, k)
-        fine, taken = in_one_function(looked, fits)(state, held, k)
+        fine, taken = in_one_function(looked, fits)(_without(rest, state), held, k)
+        if careful:
+            fine = all_finite(state, unread)
         bad = _noted(bad, fine, g0 + k.astype(jnp.uint32))
         rows = {path: lax.dynamic_update_index_in_dim(buffers[path], row, i, 0) for path, row in taken.items()}
         for take in coarse:

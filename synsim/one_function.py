@@ -145,13 +145,10 @@ def in_one_function(what: Callable[..., Any], where: Callable[[Any], bool] | Non
             return eval_jaxpr(closed.jaxpr, consts, *flat)
 
         def never(given: list[Any], flat: list[Any]) -> list[Any]:
-            """Arrays of the right shapes, made of all that is given: XLA ends the process over an array that the
-            function is handed and does not read."""
+            """Arrays of the right shapes."""
             alike = {(each.shape, each.dtype): each for each in flat}
             known = [(alike.get((out.shape, out.dtype)), out) for out in jax.tree.leaves(shape)]
-            first, *others = [jnp.zeros(out.shape, out.dtype) if one is None else one for one, out in known]
-            read = sum((_first_of(each) for each in (*given, *flat) if each.size), jnp.int32(0))
-            return [jnp.where(read > 0, first, jnp.ones((), first.dtype)), *others]
+            return [jnp.zeros(out.shape, out.dtype) if one is None else one for one, out in known]
 
         def undivided(given: list[Any], flat: list[Any]) -> list[Any]:
             with set_xla_metadata(**dict.fromkeys(MARKS)):
@@ -209,5 +206,8 @@ def _first_of(array: Any) -> Any:
 
 
 def _always(operands: list[Any]) -> Any:
-    """True, which XLA does not find out."""
-    return (_first_of(next(each for each in operands if each.size)) | 1) != 0
+    """True, which XLA does not find out.
+
+    It is made of all operands: XLA ends the process over an array that such a function is handed and does not read.
+    """
+    return (sum((_first_of(each) for each in operands if each.size), jnp.int32(0)) | 1) != 0
