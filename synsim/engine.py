@@ -460,19 +460,17 @@ def steps(
     unread = _unread(graph, takes, called, carry)
 
     recorded = {take.path for take in every}
-    # weights that it was handed would be copied
-    seen = {(n, c) for n, c, what in graph.carried() if (what.batch and not careful) or f"{n}.{c}" in recorded}
-    rest = frozenset((n, c) for n, c, _ in graph.carried()) - seen
+    # weights that `looked` was handed would be copied
+    weights = frozenset((n, c) for n, c, what in graph.carried() if not what.batch and f"{n}.{c}" not in recorded)
 
     def looked(state: State, held: Held, k: Any) -> tuple[Any, dict[str, Any]]:
-        fine = jnp.bool_(True) if careful else _activities_finite(graph, state, k, unread)
-        return fine, {take.path: take.value(state, held) for take in every}
+        return _activities_finite(graph, state, k, unread), {take.path: take.value(state, held) for take in every}
 
     def step(scanned: tuple[Carry, dict[str, Any]], i: Any) -> tuple[Carry, dict[str, Any]]:
         (state, held, bad, zero), buffers = scanned
         k = k0 + i
         state, held = called(state, held, zero, k)
-        fine, taken = in_one_function(looked, fits)(_without(rest, state), held, k)
+        fine, taken = in_one_function(looked, fits)(_without(weights, state), held, k)
         if careful:
             fine = all_finite(state, unread)
         bad = _noted(bad, fine, g0 + k.astype(jnp.uint32))
