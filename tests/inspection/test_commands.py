@@ -8,6 +8,7 @@ from pathlib import Path
 
 import h5py
 import pytest
+import test_cli
 import yaml
 from sweeps.side_by_side import PLASTIC, computed
 from sweeps.side_by_side import sweep as asked_for
@@ -17,18 +18,7 @@ import synsim
 from synsim import completion
 from synsim.cli import app
 
-SMALL = """# what it shows
-name: small
-run: {dt: 1.0, steps: 40, trials: 5}
-components:
-  x: {type: PoissonCell, n_units: 8, target_freq: 300}
-  W: {type: StaticSynapse, weight_init: {type: uniform, low: 0, high: 40}}
-  z: {type: LIFCell, n_units: 6, tau_m: 20}
-wires: {x.inputs: 1.0, W.inputs: x.outputs, z.j: W.outputs}
-record:
-  z.s: {as: events}
-  z.v: {}
-"""
+SMALL = f"# what it shows{test_cli.SMALL}"
 
 
 @pytest.fixture(scope="module")
