@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from synsim.config import load
 from synsim.faults import ConfigError, Fault, MissingInput
-from synsim.locks import is_live
-from synsim.opened import OpenedRun
-from synsim.reading import read_status
-from synsim.resuming import left_spec
 from synsim.spec import Spec
 
 if TYPE_CHECKING:
+    from synsim.guesses import Guess
     from synsim.loop import Outcome, Progress
+    from synsim.opened import OpenedRun
     from synsim.plan import RunPlan
     from synsim.profile import Profile
     from synsim.verification import Verification
@@ -30,6 +28,8 @@ Config = str | os.PathLike[str] | Mapping[str, Any] | Spec
 
 def open(path: str | os.PathLike[str]) -> OpenedRun:
     """A run: a finished file, or the folder of one that is finished, running or stopped."""
+    from synsim.opened import OpenedRun
+
     return OpenedRun(Path(path))
 
 
@@ -92,6 +92,7 @@ def run(
     chunk: int | None = None,
     profile: Profile | None = None,
     again: str = "run it once more",
+    guess: Guess | None = None,
     **settings: Any,
 ) -> OpenedRun:
     """Runs a config to a finished file `out/NAME/NAME.h5` and opens it.
@@ -101,22 +102,25 @@ def run(
     `accept_drift` allows. `only_merge` refuses to compute steps. `settings` go to `load` where `config` is not a
     `Spec` yet: overrides, options, name, allow_plugins (which the folder of a run needs again). `progress` is told
     after each chunk, `note` what a user should know; `stop` is asked between chunks; `again` is what an error advises
-    while there is no folder to go on with. `profile` gets the times of a run that is computed to its end.
+    while there is no folder to go on with. `profile` gets the times of a run that is computed to its end, `guess` what
+    a command is found to need.
 
     Raises ConfigError (2), MissingInput (66), Locked (73), StoreError (74), RunError (65) for a value that is not
     finite, Stopped (75) once `stop` says so; what was good is readable then.
     """
-    from synsim.device import computing, use_compilation_cache
+    from synsim.device import computing
+    from synsim.kept_programs import KeptPrograms, start_of
     from synsim.plan import plan
-    from synsim.running import carry_out
+    from synsim.programs import Programs
 
     if resume and overwrite:
         raise ConfigError("--resume goes on with a run and --overwrite replaces it: give one of them")
     spec, directory = _place(config, settings, out, resume, only_merge)
-    with computing(spec) as device:
-        use_compilation_cache(device)
+    with computing(spec) as device, start_of(spec, device, guess) as start:
+        from synsim.running import carry_out  # while what an earlier start left is being loaded
+
         carry_out(
-            plan(spec),
+            plan(spec, start),
             directory,
             device,
             go_on=f"synsim run {shlex.quote(str(directory))} --resume",
@@ -132,8 +136,9 @@ def run(
             note=note,
             chunk=chunk,
             profile=profile,
+            programs_of=Programs if start is None else lambda phase: KeptPrograms(phase, start),
         )
-    return OpenedRun(directory)
+    return open(directory)
 
 
 def _place(config: Config, settings: Mapping[str, Any], out: Any, resume: bool, only_merge: bool) -> tuple[Spec, Path]:
@@ -145,6 +150,8 @@ def _place(config: Config, settings: Mapping[str, Any], out: Any, resume: bool, 
             raise ConfigError(f"{config} is the folder of a sweep; to go on with it: {command(config)}")
         if not resume:
             raise ConfigError(f"{config} is a folder; to go on with the run in it: synsim run {config} --resume")
+        from synsim.resuming import left_spec
+
         allow_plugins = bool(settings.get("allow_plugins"))
         if any(value for key, value in settings.items() if key != "allow_plugins") or out is not None:
             raise ConfigError(f"{config} says itself what is run and where: leave other settings and --out away")
@@ -162,6 +169,8 @@ def _spec(config: Config, settings: Mapping[str, Any]) -> Spec:
 def status(directory: str | os.PathLike[str]) -> dict[str, Any]:
     """How the run in a folder stands: its state, how many of its steps are safe, and what to type next."""
     from synsim import verification
+    from synsim.locks import is_live
+    from synsim.reading import read_status
 
     folder = Path(directory)
     if not folder.is_dir():

@@ -440,7 +440,7 @@ def _with_structure(spec: Spec, name: str, part: Any, dtype: str) -> Component:
     if not hasattr(part, "p_conn"):
         return part
     if hasattr(part, "with_delays"):
-        part = part.with_delays(jax.random.key(structure_key(spec.seed, name, "delay")), float(spec.run.dt), dtype)
+        part = part.with_delays(structure_key(spec.seed, name, "delay"), float(spec.run.dt), dtype)
     if _drawn(part):
         return _with_synapses(spec, name, part, dtype)
     shape, mask = part.sizes()["weight"], None

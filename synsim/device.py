@@ -13,14 +13,17 @@ from typing import Any
 import jax
 import jaxlib.version
 import numpy as np
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 import synsim
 from synsim import preflight
 from synsim.faults import ConfigError, Fault, listing
+from synsim.guesses import cache_folder
 from synsim.plan import RunPlan, plan
 from synsim.spec import Spec
 
 CACHE_BYTES = 512 << 20  # of compiled programs
+KEPT = ("*-cache", "*-program", "*-start")  # what jax keeps, and `kept_programs`
 
 
 @contextmanager
@@ -69,35 +72,38 @@ def cpu_features() -> str:
         return platform.processor() or platform.machine()
 
 
-def use_compilation_cache(device: Any) -> None:
-    """Keeps compiled programs between runs, apart for each jaxlib, device kind and CPU; off where it cannot write.
+def use_compilation_cache(device: Any, *, by_jax: bool = True) -> Path | None:
+    """The folder where compiled programs are kept between runs, by JAX or by others, apart for each jaxlib, device kind
+    and CPU; None where it cannot be written, and nothing is kept then.
 
     How many is limited here and not by jax: a process that is killed while jax keeps a program for a limited cache
     leaves it in a state in which no other process can keep any.
     """
-    base = os.environ.get("SYNSIM_CACHE_DIR") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "synsim"
-    )
     key = hashlib.sha256(f"{jaxlib.version.__version__} {device.device_kind} {cpu_features()}".encode()).hexdigest()[
         :16
     ]
-    folder = Path(base) / f"programs-{key}"
+    folder = cache_folder() / f"programs-{key}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         usable = os.access(folder, os.W_OK | os.X_OK)
     except OSError:
         usable = False
-    jax.config.update("jax_compilation_cache_dir", str(folder) if usable else None)
+    kept_by_jax = str(folder) if usable and by_jax else None
+    if kept_by_jax != getattr(jax.config, "jax_compilation_cache_dir", None):
+        jax.config.update("jax_compilation_cache_dir", kept_by_jax)
+        reset_cache()  # JAX looks once at where it is
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
     jax.config.update("jax_compilation_cache_max_size", -1)
-    if usable:
-        _drop_oldest(folder)
+    if not usable:
+        return None
+    _drop_oldest(folder)
+    return folder
 
 
 def _drop_oldest(folder: Path) -> None:
     """Those that were not used for longest go until the others are within the limit."""
     kept = []
-    for path in folder.glob("*-cache"):
+    for path in (each for kind in KEPT for each in folder.glob(kind)):
         with suppress(OSError):
             about = path.stat()
             kept.append((max(about.st_atime, about.st_mtime), about.st_size, path))

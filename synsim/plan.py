@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -177,7 +177,14 @@ class RunPlan:
         return sum(phase.steps for phase in self.phases)
 
 
-def plan(spec: Spec, checked: set[Any] | None = None) -> RunPlan:
+class Checked(Protocol):
+    """The structures of graphs whose shapes were found right: a set, or what remembers them longer."""
+
+    def __contains__(self, structure: Any, /) -> bool: ...
+    def update(self, structures: Iterable[Any], /) -> None: ...
+
+
+def plan(spec: Spec, checked: Checked | None = None) -> RunPlan:
     """Reads the data, builds the graphs and checks every shape. Raises ConfigError or MissingInput with all faults.
 
     `checked` holds the structures of graphs whose shapes were found right, and takes in those of this run.

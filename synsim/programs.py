@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,18 +51,25 @@ class Programs:
         key = (what, static)
         if key not in self._compiled:
             began = time.perf_counter()
-            try:
-                self._compiled[key] = _compile(self._program(what, static, args).lower(self._given, *args))
-            except jax.errors.JaxRuntimeError:
-                with in_pieces():  # what XLA cannot compile as one function is run operation by operation
-                    self._compiled[key] = _compile(self._program(what, static, args).lower(self._given, *args))
+            self._compiled[key] = self._made(what, static, args)
             self.compile_seconds += time.perf_counter() - began
         return self._compiled[key](self._given, *args)
+
+    def _made(self, what: Callable[..., Any], static: tuple, args: tuple) -> Callable[..., Any]:
+        """The program, compiled for these arguments."""
+        try:
+            return self._compiled_of(self._program(what, static, args).lower(self._given, *args))
+        except jax.errors.JaxRuntimeError:
+            with in_pieces():  # what XLA cannot compile as one function is run operation by operation
+                return self._compiled_of(self._program(what, static, args).lower(self._given, *args))
+
+    def _compiled_of(self, lowered: Any) -> Callable[..., Any]:
+        return _compile(lowered)
 
     def _program(self, what: Callable[..., Any], static: tuple, args: tuple) -> Any:
         """The function that is compiled for these arguments."""
         del args
-        return jax.jit(lambda given, *rest: what(self.graph(given), *rest, *static))
+        return jax.jit(lambda given, *rest: what(self.graph(given), *rest, *static), keep_unused=True)
 
     def trials(self, carry: Carry, data: Any, g0: int, n: int) -> Any:
         """`n` whole trials."""
@@ -108,11 +116,31 @@ def _compile(lowered: Any) -> Any:
 # one function object for one set of records, so that equal programs are compiled once
 
 
-def _memo(make: Callable[[tuple[Take, ...]], Callable[..., Any]]) -> Callable[[tuple[Take, ...]], Callable[..., Any]]:
-    known: dict[tuple[Take, ...], Callable[..., Any]] = {}
-    return lambda takes: known.setdefault(takes, make(takes))
+@cache
+def trials_of(takes: tuple[Take, ...]) -> Callable[..., Any]:
+    """`engine.trials` with these records."""
+
+    def trials(graph: Graph, *rest: Any) -> Any:
+        return engine.trials(graph, takes, *rest)
+
+    return trials
 
 
-trials_of = _memo(lambda takes: lambda graph, *rest: engine.trials(graph, takes, *rest))
-steps_of = _memo(lambda takes: lambda graph, *rest: engine.steps(graph, takes, *rest))
-end_of = _memo(lambda takes: lambda graph, *rest: engine.end_trial(graph, takes, *rest))
+@cache
+def steps_of(takes: tuple[Take, ...]) -> Callable[..., Any]:
+    """`engine.steps` with these records."""
+
+    def steps(graph: Graph, *rest: Any) -> Any:
+        return engine.steps(graph, takes, *rest)
+
+    return steps
+
+
+@cache
+def end_of(takes: tuple[Take, ...]) -> Callable[..., Any]:
+    """`engine.end_trial` with these records."""
+
+    def end_trial(graph: Graph, *rest: Any) -> Any:
+        return engine.end_trial(graph, takes, *rest)
+
+    return end_trial

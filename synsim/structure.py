@@ -97,7 +97,8 @@ def _different_keys(random: np.random.Generator, counts: np.ndarray, columns: in
     while lack.any():
         new = np.repeat(rows, lack) * columns
         new += random.integers(0, columns, len(new))
-        keys = np.unique(np.concatenate([keys, new]))
+        keys = np.sort(np.concatenate([keys, new]))  # in a third of the time of np.unique
+        keys = keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
         lack = counts - np.bincount(keys // columns, minlength=len(counts))
     return keys
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from synsim.terminal import say
 
 if TYPE_CHECKING:
+    from synsim.guesses import Guess
     from synsim.plan import RunPlan
     from synsim.spec import Spec
 
@@ -43,6 +44,21 @@ def load(
         allow_plugins=allow_plugins,
         name=fallback,
     )
+
+
+def guessed(config: str, *given: Any) -> Guess | None:
+    """What a config with these settings will need, if it was run before, which is being loaded from now on."""
+    from synsim.guesses import guess_of
+    from synsim.preflight import refuse_small_address_space
+
+    guess = guess_of(config, given)
+    if guess is not None and guess.programs():
+        if "jaxlib" not in sys.modules:
+            refuse_small_address_space()
+        from synsim.kept_programs import preload
+
+        preload(guess)
+    return guess
 
 
 def warn(spec: Spec) -> None:

@@ -54,22 +54,34 @@ def run(
 
     With --resume, CONFIG may also be the folder of a run that was stopped.
     """
+    from synsim.garbage import left_alone
     from synsim.sandbox import sandboxed
 
     catch_signals()
     with errors(debug) as context, sandboxed(sandbox):
         folder = os.path.isdir(config)
-        if folder:
-            spec: Any = config
-            given = {"--set": overrides, "--device": device, "--precision": precision, "--seed": seed, "--name": name}
-            configuring.refuse_settings(config, {**given, "--out": out})
-        else:
-            spec = context["spec"] = configuring.load(config, overrides, device, precision, seed, name, allow_plugins)
-        from synsim import api  # after what is wrong with the config
+        with left_alone():
+            guess = None if dry_run else configuring.guessed(config, overrides, device, precision, seed)
+            if folder:
+                spec: Any = config
+                given = {
+                    "--set": overrides,
+                    "--device": device,
+                    "--precision": precision,
+                    "--seed": seed,
+                    "--name": name,
+                }
+                configuring.refuse_settings(config, {**given, "--out": out})
+            else:
+                spec = configuring.load(config, overrides, device, precision, seed, name, allow_plugins)
+                context["spec"] = spec
+            from synsim import api, kept_programs  # noqa: F401  after what is wrong with the config
 
         spec = spec if folder else api.single(spec)
         if dry_run:
-            spec = api.left_spec(Path(config), allow_plugins) if folder else spec
+            from synsim.resuming import left_spec
+
+            spec = left_spec(Path(config), allow_plugins) if folder else spec
             configuring.warn(spec)
             configuring.print_plan(api.check(spec))
             return
@@ -94,6 +106,7 @@ def run(
                 progress=teller.progress,
                 finished=teller.finished,
                 profile=profile,
+                guess=guess,
                 again=shlex.join(["synsim", *sys.argv[1:], *([] if overwrite or resume else ["--resume"])]),
             ) as left:
                 if profile is not None and profile.steps:

@@ -86,7 +86,7 @@ def test_killed_while_it_keeps_a_program(tmp_path):
     env = {"SYNSIM_CACHE_DIR": str(tmp_path / "cache")}
     words = ("run", "plastic.yaml", "--set", "run.trials=50", "--overwrite")
     synsim(*words, cwd=tmp_path / "place", env=env).clear(0)
-    kept = list((tmp_path / "cache").rglob("*-cache"))
+    kept = list((tmp_path / "cache").rglob("*-program"))
     assert kept
     for path in kept:
         path.write_bytes(path.read_bytes()[:1000])
@@ -94,4 +94,4 @@ def test_killed_while_it_keeps_a_program(tmp_path):
     for _ in range(2):  # the first clears up
         done = synsim(*words, cwd=tmp_path / "place", env=env).clear(0)
         assert "Warning" not in done.err
-    assert {path.stat().st_size > 1000 for path in (tmp_path / "cache").rglob("*-cache")} == {True}
+    assert {path.stat().st_size > 1000 for path in (tmp_path / "cache").rglob("*-program")} == {True}

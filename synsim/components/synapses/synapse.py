@@ -283,10 +283,11 @@ class Synapse(Component):
         room = delays.held(self.delay, self.max_delay, dt)
         return dataclasses.replace(self, delay=room, delay_per=self._delay_per)
 
-    def with_delays(self, key: jax.Array, dt: float, dtype: Any) -> Synapse:
+    def with_delays(self, seed: int, dt: float, dtype: Any) -> Synapse:
         """With its delays drawn, as many as delay_per says."""
         if not isinstance(self.delay, Delays):
             return self
+        key = jax.random.key(seed)
         return dataclasses.replace(self, delay=self.delay.drawn(key, self.sizes()["delay"], dt, dtype))
 
     def doubts(self, dt: float) -> list[tuple[str, str]]:
