@@ -306,6 +306,7 @@ def start_carry(graph: Graph) -> Carry:
 
 LOOK_EVERY = 8  # steps between looks at activities that are kept, where they are many
 MANY = 1 << 13  # elements
+WRITTEN = 1 << 12  # elements of outlets: writing fewer costs less than a second copy of the step does
 ROWS = 32  # parts of an array that are added side by side
 
 
@@ -523,8 +524,8 @@ def _unread(graph: Graph, takes: Sequence[Take], called: Callable[..., Any], car
 
     recorded = {take.path for take in takes}
     outlets = {(n, c) for n, c, what in graph.carried() if what.kind == "outlet" and f"{n}.{c}" not in recorded}
-    if sum(count(graph.shape(*path)) for path in outlets) < MANY:
-        return frozenset()  # writing them costs less than a second copy of the step does
+    if sum(count(graph.shape(*path)) for path in outlets) < WRITTEN:
+        return frozenset()
     jaxpr = jax.make_jaxpr(called)(carry.state, carry.held, carry.zero, jnp.int32(0)).jaxpr
     _, used = dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
     paths = [tuple(key.key for key in path) for path, _ in jax.tree_util.tree_leaves_with_path(carry.state)]

@@ -26,6 +26,13 @@ def packed(active: jax.Array) -> jax.Array:
     return jnp.where(active, bits, jnp.uint32(0)).sum(1, dtype=jnp.uint32)
 
 
+def packed_in_order(active: jax.Array) -> jax.Array:
+    """The bits of active (n,): words (W,), of which word q holds those of 32 q and the 31 next."""
+    active = jnp.pad(active, (0, words_of(active.size) * WORD - active.size)).reshape(-1, WORD)
+    bits = jnp.uint32(1) << jnp.arange(WORD, dtype=jnp.uint32)
+    return jnp.where(active, bits, jnp.uint32(0)).sum(1, dtype=jnp.uint32)
+
+
 class Places(NamedTuple):
     """Where bits are set, ordered by row and then unit."""
 

@@ -53,7 +53,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "components": (),
     "components.activations": ("later",),
     "components.integrators": ("later",),
-    "components.spiking": ("component", "components.integrators", "later"),
+    "components.spiking": ("component", "components.integrators", "later", "one_function"),
     "components.*": ("component", "components.activations", "components.integrators", "components.spiking", "later"),
     PARTS: (),
     f"{PARTS}.presets": (),
