@@ -169,7 +169,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
         "structure",
     ),
     "records": ("component", "compression", "faults", "graph", "layout", "spec", "spike_bits"),
-    "engine": ("component", "faults", "graph", "one_function", "records"),
+    "engine": ("component", "faults", "graph", "one_function", "records", "spike_bits"),
     "plan": (
         "arrays",
         "building",

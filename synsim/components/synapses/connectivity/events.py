@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from synsim.later import jax, jnp, lax
 from synsim.one_function import in_one_function, is_known, on_cpu
-from synsim.spike_bits import WORD, packed, packed_in_order
+from synsim.spike_bits import WORD, bits_of, packed, packed_in_order
 
 Change = Callable[[Any, Any, Any, Any], Any]
 """What becomes of weights, given values of their units before and behind, and some numbers; each weight by itself."""
@@ -36,7 +36,7 @@ def sent(x: jax.Array, w: jax.Array, targets: jax.Array, lengths: jax.Array | No
         values = _all_at_once(x, w, targets, lengths)
         return jnp.zeros((x.shape[0], n_post), x.dtype).at[:, targets].add(values)
     walk = _in_lanes(n_post, targets.shape[-1], 0)
-    return walk(x, packed(x != 0), *_in_front(w, targets, lengths))
+    return walk(x, bits_of(x), *_in_front(w, targets, lengths))
 
 
 def sent_later(
@@ -58,7 +58,7 @@ def sent_later(
         return ring.at[:, behind, targets].add(_all_at_once(x, w, targets, lengths))
     walk = _in_lanes(n_post, targets.shape[-1], slots)
     given = _in_front(w, targets, lengths)
-    return walk(x, packed(x != 0), ring.reshape(rows, -1), place.reshape(1, 1), steps.reshape(1, -1), *given).reshape(
+    return walk(x, bits_of(x), ring.reshape(rows, -1), place.reshape(1, 1), steps.reshape(1, -1), *given).reshape(
         ring.shape
     )
 
