@@ -20,6 +20,7 @@ from synsim.faults import ConfigError, Fault
 from synsim.graph import Call, Graph, full_shape
 from synsim.one_function import fits, in_one_function
 from synsim.records import Take
+from synsim.spike_bits import already_packed
 
 State = dict[str, dict[str, Any]]
 Held = dict[str, Any]  # "z.j": what an inlet's last advance read
@@ -306,6 +307,7 @@ def start_carry(graph: Graph) -> Carry:
 
 LOOK_EVERY = 8  # steps between looks at activities that are kept, where they are many
 MANY = 1 << 13  # elements
+WRITTEN = 1 << 12  # elements of outlets: writing fewer costs less than a second copy of the step does
 ROWS = 32  # parts of an array that are added side by side
 
 
@@ -430,6 +432,19 @@ def end_trial(
     }
 
 
+class Scanned(NamedTuple):
+    """What the loop over the steps of a chunk hands on."""
+
+    carry: Carry
+    buffers: dict[str, Any]  # records, by path
+    words: dict[str, Any]  # spikes of the step before as bits, by path
+
+
+def _names(path: str) -> list[str]:
+    """The component and the compartment of a path."""
+    return path.split(".")
+
+
 def steps(
     graph: Graph,
     takes: Sequence[Take],
@@ -459,22 +474,33 @@ def steps(
 
     unread = _unread(graph, takes, called, carry)
 
+    # spikes that leave the device as words are packed once, for the record and for the synapses of the next step
+    spikes = [take for take in every if take.packed and take.whole]
+    others = [take for take in every if take not in spikes]
+
+    def words_of(state: State, held: Held) -> dict[str, Any]:
+        return {take.path: take.value(state, held) for take in spikes}
+
     recorded = {take.path for take in every}
     # weights that `looked` was handed would be copied
     weights = frozenset((n, c) for n, c, what in graph.carried() if not what.batch and f"{n}.{c}" not in recorded)
 
     def looked(state: State, held: Held, k: Any) -> tuple[Any, dict[str, Any]]:
-        return _activities_finite(graph, state, k, unread), {take.path: take.value(state, held) for take in every}
+        return _activities_finite(graph, state, k, unread), {take.path: take.value(state, held) for take in others}
 
-    def step(scanned: tuple[Carry, dict[str, Any]], i: Any) -> tuple[Carry, dict[str, Any]]:
-        (state, held, bad, zero), buffers = scanned
+    def step(scanned: Scanned, i: Any) -> Scanned:
+        (state, held, bad, zero), buffers, words = scanned
         k = k0 + i
-        state, held = called(state, held, zero, k)
+        with already_packed((state[name][c], words[f"{name}.{c}"]) for name, c in map(_names, words)):
+            state, held = called(state, held, zero, k)
+        words = words_of(state, held)
         fine, taken = in_one_function(looked, fits)(_without(weights, state), held, k)
         if careful:
             fine = all_finite(state, unread)
         bad = _noted(bad, fine, g0 + k.astype(jnp.uint32))
-        rows = {path: lax.dynamic_update_index_in_dim(buffers[path], row, i, 0) for path, row in taken.items()}
+        rows = {
+            path: lax.dynamic_update_index_in_dim(buffers[path], row, i, 0) for path, row in (taken | words).items()
+        }
         for take in coarse:
             slot = take.slot(k) - take.slots_before(k0)
             # a branch, because a weight matrix written at every step would cost a pass over it
@@ -486,23 +512,23 @@ def steps(
                 take.value(state, held),
                 slot,
             )
-        return Carry(state, held, bad, zero), rows
+        return Scanned(Carry(state, held, bad, zero), rows, words)
 
     def scanned(carry: Carry, buffers: dict[str, Any]) -> Any:
         """All steps; unread outlets are handed on from the last of them alone."""
 
-        def body(i: Any, both: tuple[Carry, dict[str, Any]]) -> tuple[Carry, dict[str, Any]]:
-            (state, *rest), buffers = both
-            after, buffers = step((Carry(_with(unread, begin, state), *rest), buffers), i)
-            return after._replace(state=_without(unread, after.state)), buffers
+        def body(i: Any, given: Scanned) -> Scanned:
+            (state, *rest), *more = given
+            after = step(Scanned(Carry(_with(unread, begin, state), *rest), *more), i)
+            return after._replace(carry=after.carry._replace(state=_without(unread, after.carry.state)))
 
         begin, (state, *rest) = carry.state, carry
-        first = Carry(_without(unread, state), *rest), buffers
-        (state, *rest), buffers = lax.fori_loop(0, length - bool(unread), body, first)
-        both = Carry(_with(unread, begin, state), *rest), buffers
-        if not unread:
-            return both
-        return step(both, jnp.int32(length - 1))
+        first = Scanned(Carry(_without(unread, state), *rest), buffers, words_of(carry.state, carry.held))
+        (state, *rest), *more = lax.fori_loop(0, length - bool(unread), body, first)
+        given = Scanned(Carry(_with(unread, begin, state), *rest), *more)
+        if unread:
+            given = step(given, jnp.int32(length - 1))
+        return given.carry, given.buffers
 
     buffers = {}
     for take in takes:
@@ -523,8 +549,8 @@ def _unread(graph: Graph, takes: Sequence[Take], called: Callable[..., Any], car
 
     recorded = {take.path for take in takes}
     outlets = {(n, c) for n, c, what in graph.carried() if what.kind == "outlet" and f"{n}.{c}" not in recorded}
-    if sum(count(graph.shape(*path)) for path in outlets) < MANY:
-        return frozenset()  # writing them costs less than a second copy of the step does
+    if sum(count(graph.shape(*path)) for path in outlets) < WRITTEN:
+        return frozenset()
     jaxpr = jax.make_jaxpr(called)(carry.state, carry.held, carry.zero, jnp.int32(0)).jaxpr
     _, used = dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
     paths = [tuple(key.key for key in path) for path, _ in jax.tree_util.tree_leaves_with_path(carry.state)]

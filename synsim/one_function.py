@@ -113,6 +113,21 @@ def on_cpu() -> bool:
     return (jax.default_backend() if device is None else getattr(device, "platform", device)) == "cpu"
 
 
+def made_once(value: Any) -> Any:
+    """The same array, computed once and kept where a CPU would compute it again for each of the results made of it.
+
+    XLA makes one loop of all that leads to a result; what several results share is then computed in each of their
+    loops. It does not look through a call that it is told to keep, so that what goes in is an array in memory; the call
+    itself does nothing. A barrier alone does not do: XLA drops it before it makes loops.
+    """
+    if not on_cpu():
+        return value
+    from jax.experimental.xla_metadata import set_xla_metadata
+
+    with set_xla_metadata(inlineable="false"):
+        return jax.jit(lax.optimization_barrier)(value)
+
+
 def is_known(value: Any) -> bool:
     """Whether a number is known while a program is traced, and so becomes part of it."""
     from jax.core import Tracer

@@ -15,7 +15,7 @@ from synsim.faults import ConfigError, Fault
 from synsim.graph import Graph, full_shape
 from synsim.layout import Events, RecordLayout, Trace
 from synsim.spec import RecordSettings, Spec
-from synsim.spike_bits import packed, set_bits, unpacked, words_of
+from synsim.spike_bits import bits_of, set_bits, unpacked, words_of
 
 REDUCTIONS = {
     "mean": lambda v, axes: v.mean(axes),
@@ -49,8 +49,13 @@ class Take:
         if self.reduce is not None:
             value = REDUCTIONS[self.reduce](value, tuple(range(1 if self.batch else 0, value.ndim)))
         if self.packed:
-            value = packed(value.reshape(value.shape[0], -1) != 0)
+            value = bits_of(value.reshape(value.shape[0], -1))
         return value
+
+    @property
+    def whole(self) -> bool:
+        """Whether it takes all that a state or outlet holds, as it is."""
+        return not self.inlet and self.index is None and self.reduce is None
 
     def every_step(self, steps: int) -> bool:
         """Whether each step of a trial is taken."""

@@ -6,7 +6,9 @@ of units next to each other, and a processor makes several words at once.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from synsim.later import jax, jnp, np
 
@@ -23,6 +25,33 @@ def packed(active: jax.Array) -> jax.Array:
     rows, n = active.shape
     active = jnp.pad(active, ((0, 0), (0, words_of(n) * WORD - n))).reshape(rows, WORD, words_of(n))
     bits = jnp.uint32(1) << jnp.arange(WORD, dtype=jnp.uint32)[:, None]
+    return jnp.where(active, bits, jnp.uint32(0)).sum(1, dtype=jnp.uint32)
+
+
+_known: list[tuple[Any, Any]] = []  # spikes and their words, of what is traced now
+
+
+@contextmanager
+def already_packed(known: Iterable[tuple[Any, Any]]) -> Iterator[None]:
+    """`bits_of` these arrays, while a program is traced, are the words that stand beside them."""
+    before = len(_known)
+    _known.extend(known)
+    try:
+        yield
+    finally:
+        del _known[before:]
+
+
+def bits_of(spikes: jax.Array) -> jax.Array:
+    """The words of what is not 0 in spikes (R, n): those that it has been packed into, where that is known."""
+    found = [words for array, words in _known if array is spikes]
+    return found[0] if found else packed(spikes != 0)
+
+
+def packed_in_order(active: jax.Array) -> jax.Array:
+    """The bits of active (n,): words (W,), of which word q holds those of 32 q and the 31 next."""
+    active = jnp.pad(active, (0, words_of(active.size) * WORD - active.size)).reshape(-1, WORD)
+    bits = jnp.uint32(1) << jnp.arange(WORD, dtype=jnp.uint32)
     return jnp.where(active, bits, jnp.uint32(0)).sum(1, dtype=jnp.uint32)
 
 

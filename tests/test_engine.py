@@ -216,6 +216,7 @@ def test_outlets_that_are_handed_on_from_the_last_step_of_a_chunk_alone_are_the_
     ends = []
     for many in (1 << 30, 1):  # elements from which on it is done
         monkeypatch.setattr(engine, "MANY", many)
+        monkeypatch.setattr(engine, "WRITTEN", many)
         it = planned(text)
         with computing(it.spec):
             ends.append(loop.simulate(it, Memory(), chunk=chunk).state)

@@ -53,7 +53,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "components": (),
     "components.activations": ("later",),
     "components.integrators": ("later",),
-    "components.spiking": ("component", "components.integrators", "later"),
+    "components.spiking": ("component", "components.integrators", "later", "one_function"),
     "components.*": ("component", "components.activations", "components.integrators", "components.spiking", "later"),
     PARTS: (),
     f"{PARTS}.presets": (),
@@ -169,7 +169,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
         "structure",
     ),
     "records": ("component", "compression", "faults", "graph", "layout", "spec", "spike_bits"),
-    "engine": ("component", "faults", "graph", "one_function", "records"),
+    "engine": ("component", "faults", "graph", "one_function", "records", "spike_bits"),
     "plan": (
         "arrays",
         "building",

@@ -16,7 +16,7 @@ from synsim import engine, one_function
 from synsim.components.synapses.connectivity.sparse import SparseConnectivity
 from synsim.config import load
 from synsim.device import computing
-from synsim.one_function import fits, in_one_function, in_pieces
+from synsim.one_function import fits, in_one_function, in_pieces, made_once
 from synsim.plan import plan
 from synsim.programs import Programs
 from synsim.structure import generator
@@ -47,6 +47,23 @@ def test_it_is_one_function():
     text = hlo(in_one_function(looped(lambda v: v * 0.5 + 1.0)), jnp.ones((1, 100)))
     entry = text[text.index("ENTRY") :]
     assert "call(" in entry and "while(" not in entry and "xla_cpu_small_call" in entry
+
+
+def test_what_is_made_once_is_computed_once():
+    """XLA computes it again for each result where that is not said; the numbers are the same."""
+
+    def results(x: Any) -> Any:
+        return jnp.where(x > 0.5, 1.0, x), x - 2.0, x * jnp.arange(x.size)
+
+    v = jnp.asarray(np.random.default_rng(2).normal(size=3000), "float32")
+    for whole in (lambda what: what, in_one_function):
+        once = whole(lambda v: results(made_once(jnp.floor(v * 4.0))))
+        again = whole(lambda v: results(jnp.floor(v * 4.0)))
+        for one, other in zip(jax.jit(once)(v), jax.jit(again)(v), strict=True):
+            np.testing.assert_array_equal(one, other)
+        assert [hlo(what, v).count(" floor(") for what in (once, again)] == [1, 3]
+    np.testing.assert_array_equal(jax.vmap(made_once)(v[:6].reshape(2, 3)), v[:6].reshape(2, 3))
+    np.testing.assert_array_equal(jax.grad(lambda v: made_once(v * v).sum())(jnp.arange(3.0)), [0.0, 2.0, 4.0])
 
 
 @pytest.mark.parametrize("size", [10, 3_000, 100_000])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from synsim.spike_bits import packed, set_bits, unpacked, words_of
+from synsim.components.synapses.connectivity.events import over_set_bits, put
+from synsim.spike_bits import packed, packed_in_order, set_bits, unpacked, words_of
 
 SIZES = pytest.mark.parametrize(("rows", "n"), [(1, 1), (1, 31), (1, 32), (2, 33), (3, 100), (40, 4000)])
 
@@ -33,3 +35,28 @@ def test_the_host_finds_the_same_units_in_their_order(rows, n, share):
     found = set_bits(words)
     np.testing.assert_array_equal(np.stack([found.row, found.unit]), np.stack(np.nonzero(active)))
     np.testing.assert_array_equal(unpacked(words, n), active)
+
+
+@SIZES
+def test_words_in_order_hold_units_side_by_side(rows, n):
+    active = np.random.default_rng(n).random(n) < 0.3
+    words = np.asarray(packed_in_order(jnp.asarray(active)))
+    assert words.dtype == np.uint32 and words.shape == (words_of(n),)
+    found = (words[:, None] >> np.arange(32)) & 1  # (word, bit)
+    np.testing.assert_array_equal(found.ravel()[:n], active)
+    assert found.ravel()[n:].sum() == 0
+
+
+@pytest.mark.parametrize("n", [1, 33, 511, 512, 4000, 40_000])
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 1.0])
+def test_every_set_bit_is_visited_once_word_after_word(n, share):
+    active, words = made(1, n, share)
+
+    def visit(place, kept):
+        many, seen = kept
+        return many + 1, put(seen, many, place)
+
+    many, seen = jax.jit(lambda w: over_set_bits(w, visit, (jnp.uint32(0), jnp.zeros(n + 1, jnp.uint32))))(words[0])
+    width = words_of(n)
+    expected = sorted(np.flatnonzero(active), key=lambda unit: (unit % width, unit // width))
+    np.testing.assert_array_equal(np.asarray(seen)[: int(many)], expected)

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from synsim.component import Now, View, rounded
 from synsim.components.integrators import integrate
 from synsim.later import jax, jnp
+from synsim.one_function import made_once
 
 Surrogate = Literal["arctan", "triangular", "straight_through", "secant_lif"]
 
@@ -43,10 +44,14 @@ def integrate_and_fire(
     v = integrate(cell.integration_type, lambda v: slope(v, current), x.v, now.dt)
     if jump is not None:
         v = v + jnp.where(ready, jump, 0.0)
+    if cell.refractory == "published":
+        v = jnp.where(ready, v, x.v)
+    v = made_once(v)
     fired = v > threshold
     if cell.refractory == "published":
-        v, fired = jnp.where(ready, v, x.v), ready & fired
-    s_raw = fired.astype(x.v.dtype)
+        fired = ready & fired
+    s_raw = made_once(fired.astype(x.v.dtype))
+    fired = s_raw != 0
     s = picked(s_raw, x.v, now.key, one=cell.one_spike, highest=cell.max_one_spike)
     theta = adapted(x.thr_theta, s_raw, cell.tau_theta, cell.theta_plus, now)
     ds_dj = surrogate(cell.surrogate_type, v - threshold, drive, cell.resist_m * now.dt / cell.tau_m)

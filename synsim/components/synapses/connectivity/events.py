@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from synsim.later import jax, jnp, lax
 from synsim.one_function import in_one_function, is_known, on_cpu
-from synsim.spike_bits import WORD, packed
+from synsim.spike_bits import WORD, bits_of, packed, packed_in_order
 
 Change = Callable[[Any, Any, Any, Any], Any]
 """What becomes of weights, given values of their units before and behind, and some numbers; each weight by itself."""
@@ -36,7 +36,7 @@ def sent(x: jax.Array, w: jax.Array, targets: jax.Array, lengths: jax.Array | No
         values = _all_at_once(x, w, targets, lengths)
         return jnp.zeros((x.shape[0], n_post), x.dtype).at[:, targets].add(values)
     walk = _in_lanes(n_post, targets.shape[-1], 0)
-    return walk(x, *_in_front(w, targets, lengths))
+    return walk(x, bits_of(x), *_in_front(w, targets, lengths))
 
 
 def sent_later(
@@ -58,7 +58,9 @@ def sent_later(
         return ring.at[:, behind, targets].add(_all_at_once(x, w, targets, lengths))
     walk = _in_lanes(n_post, targets.shape[-1], slots)
     given = _in_front(w, targets, lengths)
-    return walk(x, ring.reshape(rows, -1), place.reshape(1, 1), steps.reshape(1, -1), *given).reshape(ring.shape)
+    return walk(x, bits_of(x), ring.reshape(rows, -1), place.reshape(1, 1), steps.reshape(1, -1), *given).reshape(
+        ring.shape
+    )
 
 
 def _in_front(*tables: jax.Array | None) -> tuple[jax.Array, ...]:
@@ -72,8 +74,8 @@ def _all_at_once(x: jax.Array, w: jax.Array, targets: jax.Array, lengths: jax.Ar
 
 @cache
 def _in_lanes(n_post: int, length: int, slots: int) -> Callable[..., jax.Array]:
-    """The walk as a function of arrays with lanes in front: x (R, n_pre), a ring (R, …), tables (L, …), where each of
-    the L lanes has R / L rows. Lanes that `vmap` adds are folded into R and L."""
+    """The walk as a function of arrays with lanes in front: x (R, n_pre), its words (R, W), a ring (R, …), tables
+    (L, …), where each of the L lanes has R / L rows. Lanes that `vmap` adds are folded into R and L."""
 
     @jax.custom_batching.custom_vmap
     def walk(*given: jax.Array) -> jax.Array:
@@ -86,7 +88,7 @@ def _in_lanes(n_post: int, length: int, slots: int) -> Callable[..., jax.Array]:
         folded = []
         for i, (array, own) in enumerate(zip(given, batched, strict=True)):
             # activity and rings have as many rows as there are; a table of several lanes is not shared by more
-            if not own and (i < 1 + bool(slots) or array.shape[0] > 1):
+            if not own and (i < 2 + bool(slots) or array.shape[0] > 1):
                 array, own = jnp.broadcast_to(array, (size, *array.shape)), True
             folded.append(array.reshape(-1, array.shape[-1]) if own else array)
         y = walk(*folded)
@@ -96,18 +98,34 @@ def _in_lanes(n_post: int, length: int, slots: int) -> Callable[..., jax.Array]:
 
 
 def over_set_bits(words: jax.Array, visit: Callable[[jax.Array, Any], Any], value: Any) -> Any:
-    """`value` after visit(place, value) for every set bit of a flat array of words; place is bit * words + word."""
+    """`value` after visit(place, value) for every set bit of a flat array of words; place is bit * words + word.
+
+    Words that are 0 are passed over a group at a time: there are many more of them than there are spikes in a step.
+    """
     many = jnp.uint32(words.shape[0])
 
-    def word(q: jax.Array, value: Any) -> Any:
-        def bit(left: tuple[jax.Array, Any]) -> tuple[jax.Array, Any]:
-            x, value = left
-            lowest = jnp.uint32(WORD - 1) - lax.clz(x & (~x + jnp.uint32(1)))
-            return x & (x - jnp.uint32(1)), visit(lowest * many + q.astype(jnp.uint32), value)
+    def bits_of_word(q: jax.Array, value: Any) -> Any:
+        return _over_bits(at(words, q), lambda b, value: visit(b * many + q, value), value)
 
-        return lax.while_loop(lambda left: left[0] != 0, bit, (at(words, q), value))[1]
+    if words.shape[0] < WORD // 2:
+        return lax.fori_loop(jnp.uint32(0), many, bits_of_word, value)
+    groups = packed_in_order(words != 0)
 
-    return lax.fori_loop(jnp.uint32(0), many, word, value)
+    def group(h: jax.Array, value: Any) -> Any:
+        return _over_bits(at(groups, h), lambda b, value: bits_of_word(h * jnp.uint32(WORD) + b, value), value)
+
+    return lax.fori_loop(jnp.uint32(0), jnp.uint32(groups.shape[0]), group, value)
+
+
+def _over_bits(word: jax.Array, visit: Callable[[jax.Array, Any], Any], value: Any) -> Any:
+    """`value` after visit(bit, value) for every set bit of a word."""
+
+    def bit(left: tuple[jax.Array, Any]) -> tuple[jax.Array, Any]:
+        x, value = left
+        lowest = jnp.uint32(WORD - 1) - lax.clz(x & (~x + jnp.uint32(1)))
+        return x & (x - jnp.uint32(1)), visit(lowest, value)
+
+    return lax.while_loop(lambda left: left[0] != 0, bit, (word, value))[1]
 
 
 def at(flat: jax.Array, place: Any) -> jax.Array:
@@ -140,14 +158,22 @@ def over_synapses(first: Any, length: int, held: Any, visit: Callable[[Any, Any]
 
 
 def _walk(
-    x: jax.Array, w: jax.Array, targets: jax.Array, lengths: jax.Array | None = None, *, n_post: int, length: int
+    x: jax.Array,
+    words: jax.Array,
+    w: jax.Array,
+    targets: jax.Array,
+    lengths: jax.Array | None = None,
+    *,
+    n_post: int,
+    length: int,
 ) -> jax.Array:
     y = jnp.zeros((x.shape[0], n_post), x.dtype)
-    return _added(y, x, w, targets, lengths, length, lambda r, place: jnp.uint32(0))
+    return _added(y, x, words, w, targets, lengths, length, lambda r, place: jnp.uint32(0))
 
 
 def _walk_later(
     x: jax.Array,
+    words: jax.Array,
     ring: jax.Array,
     place: jax.Array,
     steps: jax.Array,
@@ -168,7 +194,7 @@ def _walk_later(
         slot = at(flat_place, _lane(r, rows, place)) + wait
         return jnp.where(slot >= slots, slot - slots, slot) * jnp.uint32(n_post)
 
-    return _added(ring, x, w, targets, lengths, length, first_of_slot)
+    return _added(ring, x, words, w, targets, lengths, length, first_of_slot)
 
 
 def _lane(r: jax.Array, rows: int, table: jax.Array) -> jax.Array:
@@ -179,6 +205,7 @@ def _lane(r: jax.Array, rows: int, table: jax.Array) -> jax.Array:
 def _added(
     y: jax.Array,
     x: jax.Array,
+    words: jax.Array,
     w: jax.Array,
     targets: jax.Array,
     lengths: jax.Array | None,
@@ -213,7 +240,7 @@ def _added(
 
         return over_set_bits(words, unit, y)
 
-    words, flat = packed(x != 0), y.reshape(-1)
+    flat = y.reshape(-1)
     if rows == 1:
         return row(jnp.uint32(0), words[0], flat).reshape(y.shape)
 
