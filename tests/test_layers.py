@@ -20,7 +20,10 @@ import synsim
 ROOT = Path(synsim.__file__).parent
 
 CONFIG = ("config", "config.*", "spec", "expressions", "values")
-STORE = ("store", "layout", "reading", "locks", "foreign", "files", "segments", "merging", "verification", "sandbox")
+STORE = (
+    *("store", "layout", "reading", "locks", "foreign", "files", "blocks"),
+    *("outline", "segments", "merging", "verification", "sandbox"),
+)
 PARTS = "components.synapses"
 KIND = (
     "faults",
@@ -41,7 +44,8 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "later": (),  # a leaf: JAX and numpy, imported when they are used
     "spike_bits": ("later",),
     "expressions": (),
-    "files": (),
+    "blocks": (),
+    "files": ("blocks",),
     "splits": ("component", "later"),
     "corruptions": ("component", "later"),
     "initialisers": ("component", "later"),
@@ -197,7 +201,8 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "locks": ("faults", "files"),
     "foreign": ("compression", "faults", "sandbox", "segments"),
     "sandbox": ("faults",),
-    "segments": ("compression", "faults", "layout"),
+    "outline": (),
+    "segments": ("blocks", "compression", "faults", "layout", "outline"),
     "labelled": (),  # rows of a file, whatever they are of, as xarray knows them
     "trains": ("faults",),
     "reading": ("compression", "faults", "files", "labelled", "layout", "locks", "segments", "trains"),
