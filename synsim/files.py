@@ -147,13 +147,16 @@ def publish_sealed(folder: int, name: str, data: bytes | memoryview) -> int:
 def publish_in_blocks(folder: int, name: str, parts: Sequence[memoryview]) -> int:
     """`publish` of a content that stands in parts, sealed block by block; the bytes of the file.
 
-    The blocks are hashed while they are written and synced, which takes as long.
+    The blocks are hashed while they are written and synced, which takes as long. What is on the disk then is forgotten,
+    so that a long run takes no more of the memory that the system has for files than a short one.
     """
     with atomic_file(folder, name) as (fd, _), ThreadPoolExecutor(1, "synsim-digests") as beside:
         table = beside.submit(blocks.digests, parts)
         for part in parts:
             write_all(fd, part)
         os.fsync(fd)
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         size = sum(map(len, parts))
         end = blocks.ending(table.result(), size)
         write_all(fd, end)

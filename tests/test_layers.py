@@ -689,7 +689,7 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     "socket": ("running", "locks"),
     "subprocess": ("running", "sandbox", "sweeps.launchers.local", "sweeps.launchers.slurm_queue"),
     "threading": ("terminal",),  # which waits for signals, whatever the main thread is in
-    "concurrent": ("saving",),
+    "concurrent": ("saving", "files"),
     "random": (),  # the one source of randomness is the seed
     "secrets": (),
     "uuid": (),
