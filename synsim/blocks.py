@@ -16,14 +16,14 @@ BLOCK_BYTES = 1 << 19
 DIGEST_BYTES = 32
 
 
-def digests(parts: Iterable[memoryview]) -> bytes:
-    """The table of a content that stands in parts, one after the other."""
+def digests(pieces: Iterable[memoryview]) -> bytes:
+    """The table of a stretch of content that begins where a block does, and ends so or with the content."""
     made, digest, room = [], hashlib.sha256(), BLOCK_BYTES
-    for part in parts:
-        while part:
-            digest.update(part[:room])
-            taken = min(room, len(part))
-            part, room = part[taken:], room - taken
+    for piece in pieces:
+        while piece:
+            digest.update(piece[:room])
+            taken = min(room, len(piece))
+            piece, room = piece[taken:], room - taken
             if not room:
                 made.append(digest.digest())
                 digest, room = hashlib.sha256(), BLOCK_BYTES

@@ -12,12 +12,12 @@ import io
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from synsim import blocks
+from synsim.straight import write_in_blocks
 
 SEAL = b"\nsynsim-sha256 "
 SEAL_BYTES = len(SEAL) + 64 + 1
@@ -145,22 +145,9 @@ def publish_sealed(folder: int, name: str, data: bytes | memoryview) -> int:
 
 
 def publish_in_blocks(folder: int, name: str, parts: Sequence[memoryview]) -> int:
-    """`publish` of a content that stands in parts, sealed block by block; the bytes of the file.
-
-    The blocks are hashed while they are written and synced, which takes as long. What is on the disk then is forgotten,
-    so that a long run takes no more of the memory that the system has for files than a short one.
-    """
-    with atomic_file(folder, name) as (fd, _), ThreadPoolExecutor(1, "synsim-digests") as beside:
-        table = beside.submit(blocks.digests, parts)
-        for part in parts:
-            write_all(fd, part)
-        os.fsync(fd)
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        size = sum(map(len, parts))
-        end = blocks.ending(table.result(), size)
-        write_all(fd, end)
-        return size + len(end)
+    """`publish` of a large content that stands in parts, sealed block by block; the bytes of the file."""
+    with atomic_file(folder, name) as (fd, _):
+        return write_in_blocks(fd, parts)
 
 
 def write_sealed(fd: int, data: bytes | memoryview) -> int:

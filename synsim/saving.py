@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-import jax
 import numpy as np
 
 from synsim.checkpoint import Checkpoint, encode
@@ -60,7 +59,7 @@ class Saving:
 
     def add(self, phase: PhasePlan, piece: Piece, taken: Mapping[str, Any], after: Carry) -> None:
         """Hands over a piece and the carry after it; waits while two are waiting already, or more that hold little."""
-        size = sum(each.nbytes for each in jax.tree.leaves((taken, after)))
+        size = sum(value.nbytes for values in (taken, after.held, *after.state.values()) for value in values.values())
         while len(self._jobs) >= 2 and (len(self._jobs) >= WAITING or self._waiting() + size > WAITING_BYTES):
             self._jobs.popleft()[0].result()
         self._jobs.append((self._pool.submit(self._add, phase, piece, taken, after), size))

@@ -21,7 +21,7 @@ ROOT = Path(synsim.__file__).parent
 
 CONFIG = ("config", "config.*", "spec", "expressions", "values")
 STORE = (
-    *("store", "layout", "reading", "locks", "foreign", "files", "blocks"),
+    *("store", "layout", "reading", "locks", "foreign", "files", "blocks", "straight"),
     *("outline", "segments", "merging", "verification", "sandbox"),
 )
 PARTS = "components.synapses"
@@ -45,7 +45,8 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "spike_bits": ("later",),
     "expressions": (),
     "blocks": (),
-    "files": ("blocks",),
+    "straight": ("blocks", "later"),
+    "files": ("blocks", "straight"),
     "splits": ("component", "later"),
     "corruptions": ("component", "later"),
     "initialisers": ("component", "later"),
@@ -608,7 +609,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
 
 # third parties and parts of the standard library that only some modules may import
 OUTSIDE: dict[str, tuple[str, ...]] = {
-    "h5py": ("merging", "reading", "foreign", "segments", "sweeps.gathered", "export.nwb", "export.sonata"),
+    "h5py": ("merging", "reading", "foreign", "segments", "outline", "sweeps.gathered", "export.nwb", "export.sonata"),
     "typer": ("cli", "commands.*", "terminal"),
     "rich": ("terminal",),
     "yaml": ("config.yaml_source", "commands.check", "commands.inspect"),  # the command line only writes it
@@ -689,7 +690,7 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     "socket": ("running", "locks"),
     "subprocess": ("running", "sandbox", "sweeps.launchers.local", "sweeps.launchers.slurm_queue"),
     "threading": ("terminal",),  # which waits for signals, whatever the main thread is in
-    "concurrent": ("saving", "files"),
+    "concurrent": ("saving", "straight"),
     "random": (),  # the one source of randomness is the seed
     "secrets": (),
     "uuid": (),
