@@ -21,8 +21,8 @@ SAVE_SECONDS = 0.4  # between segments at the least
 SAVE_SHARE = 0.02  # of the time so far, which keeps the segments of a long run few
 SAVE_MOST_SECONDS = 30.0  # between segments at the most
 SAVE_COST = 25  # saving may take one part in so many of the time
-SAVE_BYTES = 40 << 20  # of records that make a segment at once
-WAITING_BYTES = 32 << 20  # of records and carries that wait for the thread, where more than two pieces do
+SAVE_BYTES = 60 << 20  # of records that make a segment at once
+WAITING_BYTES = 48 << 20  # of records and carries that wait for the thread, where more than two pieces do
 WAITING = 8  # pieces
 JOINED_BYTES = 1 << 20  # of rows that are not copied together
 

@@ -171,8 +171,7 @@ def segment_parts(
     if not large:
         return None
     outline = Outline()
-    aligned = {"alignment_threshold": LARGE_BYTES, "alignment_interval": ALIGNED}
-    with h5py.File(outline, "w", libver=VERSION, **aligned) as file:
+    with h5py.File(outline, "w", libver=VERSION, alignment_threshold=LARGE_BYTES, alignment_interval=ALIGNED) as file:
         rest = {path: values for path, values in columns.items() if path not in large}
         parents = _fill(file, first, last, sha256, rest, filters, lanes)
         laid = [
@@ -184,7 +183,7 @@ def segment_parts(
 
 def _bytes_of(values: Any) -> list[memoryview]:
     arrays = values.arrays if isinstance(values, Joined) else [values]
-    return [memoryview(np.ascontiguousarray(each).reshape(-1)).cast("B") for each in arrays if each.size]
+    return [np.ascontiguousarray(each).reshape(-1).data.cast("B") for each in arrays if each.size]
 
 
 def _fill(
@@ -398,7 +397,7 @@ def _read(file: h5py.File, dataset: h5py.h5d.DatasetID, start: int, stop: int) -
         values = np.empty((stop - start, *dataset.shape[1:]), dataset.dtype)
         if values.size:
             row = values.nbytes // len(values)
-            out = memoryview(values.reshape(-1)).cast("B")
+            out = values.reshape(-1).data.cast("B")
             blocks.read_into(file.id.get_vfd_handle(), dataset.get_offset() + start * row, out)
         return values
     values = np.empty(dataset.shape, dataset.dtype)

@@ -38,7 +38,7 @@ def write_in_blocks(fd: int, parts: Iterable[memoryview]) -> int:
         for each in stretch:
             slot[at : at + len(each)] = np.frombuffer(each, np.uint8)
             at += len(each)
-        _write(fd, memoryview(slot)[:at])
+        _write(fd, slot.data[:at])
 
     _turn(fd, STRAIGHT)
     with ThreadPoolExecutor(1, "synsim-disk") as disk:
