@@ -1,7 +1,7 @@
 """Files that are there whole or not at all, whatever happens while they are written, and that know their own digest.
 
-A sealed file ends with a line of 80 bytes that holds the SHA-256 of all before it. HDF5 and zip readers take no notice
-of what follows the end that they know.
+A sealed file ends with a line of 80 bytes that holds the SHA-256 of all before it; a large one may be sealed block by
+block instead (`blocks`). HDF5 and zip readers take no notice of what follows the end that they know.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from synsim import blocks
+from synsim.straight import write_in_blocks
 
 SEAL = b"\nsynsim-sha256 "
 SEAL_BYTES = len(SEAL) + 64 + 1
@@ -70,6 +73,8 @@ def seal_fault(path: str | Path, check: Callable[[], None] = lambda: None) -> st
     try:
         size = os.fstat(fd).st_size - SEAL_BYTES
         end = os.pread(fd, SEAL_BYTES, max(0, size))
+        if end.startswith(blocks.MARK):
+            return blocks.fault(fd, check)
         if size < 0 or not end.startswith(SEAL):
             return "it has no seal: it was cut short, or written by something else"
         return None if end == seal(digest_of(fd, size, check)) else "it is not as it was written"
@@ -137,6 +142,12 @@ def publish_sealed(folder: int, name: str, data: bytes | memoryview) -> int:
     """`publish` with a seal at the end; the bytes of the file."""
     with atomic_file(folder, name) as (fd, _):
         return write_sealed(fd, data)
+
+
+def publish_in_blocks(folder: int, name: str, parts: Sequence[memoryview]) -> int:
+    """`publish` of a large content that stands in parts, sealed block by block; the bytes of the file."""
+    with atomic_file(folder, name) as (fd, _):
+        return write_in_blocks(fd, parts)
 
 
 def write_sealed(fd: int, data: bytes | memoryview) -> int:

@@ -159,6 +159,23 @@ class Layout:
 HEADER_BYTES = 550  # that HDF5 needs for a dataset or a group with its attributes and scales, measured
 
 
+class Joined:
+    """Arrays of rows, one after the other, that count as one and are not copied together."""
+
+    def __init__(self, arrays: Sequence[np.ndarray]):
+        self.arrays = list(arrays)
+        self.dtype = self.arrays[0].dtype
+        self.shape = (sum(map(len, self.arrays)), *self.arrays[0].shape[1:])
+        self.size = math.prod(self.shape)
+        self.nbytes = self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.concatenate(self.arrays, dtype=dtype)
+
+
 @dataclass(frozen=True)
 class Trace:
     """Rows of one record: data (T, *shape), time (T,) in ms of the run, and the trial and phase of each row."""
@@ -470,7 +487,7 @@ def _storable(dtype: Any) -> np.dtype:
     raise ValueError(f"values of type {kind} cannot be stored")
 
 
-def flatten(layout: Layout, blocks: Mapping[str, Trace | Events], trials: Trials | None) -> dict[str, np.ndarray]:
+def flatten(layout: Layout, blocks: Mapping[str, Trace | Events], trials: Trials | None) -> dict[str, Any]:
     """The rows of one save by the path of their dataset, in the file's dtypes and held against the layout."""
     out: dict[str, np.ndarray] = {}
     records = {record.name: record for record in layout.records}
@@ -492,10 +509,13 @@ def flatten(layout: Layout, blocks: Mapping[str, Trace | Events], trials: Trials
     return out
 
 
-def _flat_trace(record: RecordLayout, block: Trace) -> dict[str, np.ndarray]:
-    time, data = np.asarray(block.time, np.float64), np.asarray(block.data, record.dtype)
-    if record.batch == 1 and data.ndim == len(record.shape) + 2 and data.shape[1] == 1:
-        data = data[:, 0]
+def _flat_trace(record: RecordLayout, block: Trace) -> dict[str, Any]:
+    time = np.asarray(block.time, np.float64)
+    data = block.data if isinstance(block.data, Joined) else np.asarray(block.data, record.dtype)
+    if data.dtype != record.dtype:
+        data = np.asarray(data, record.dtype)
+    if record.batch == 1 and len(data.shape) == len(record.shape) + 2 and data.shape[1] == 1:
+        data = np.asarray(data)[:, 0]
     count = len(time)
     if data.shape != (count, *record.shape):
         raise ValueError(f"{record.name}: rows of shape {data.shape[1:]} where {record.shape} was promised")
@@ -545,7 +565,7 @@ def _flat_trials(layout: Layout, trials: Trials) -> dict[str, np.ndarray]:
     return _same_length("trials", out)
 
 
-def _same_length(name: str, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _same_length(name: str, columns: dict[str, Any]) -> dict[str, Any]:
     if len({len(column) for column in columns.values()}) > 1:
         raise ValueError(f"{name}: columns of unequal length { ({k: len(c) for k, c in columns.items()}) }")
     return columns

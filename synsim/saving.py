@@ -13,7 +13,7 @@ import numpy as np
 
 from synsim.checkpoint import Checkpoint, encode
 from synsim.engine import Carry
-from synsim.layout import Events, Trace, Trials
+from synsim.layout import Events, Joined, Trace, Trials
 from synsim.pieces import Piece
 from synsim.plan import PhasePlan, RunPlan
 
@@ -21,7 +21,10 @@ SAVE_SECONDS = 0.4  # between segments at the least
 SAVE_SHARE = 0.02  # of the time so far, which keeps the segments of a long run few
 SAVE_MOST_SECONDS = 30.0  # between segments at the most
 SAVE_COST = 25  # saving may take one part in so many of the time
-SAVE_BYTES = 64 << 20  # of records that wait for a segment at the most
+SAVE_BYTES = 60 << 20  # of records that make a segment at once
+WAITING_BYTES = 48 << 20  # of records and carries that wait for the thread, where more than two pieces do
+WAITING = 8  # pieces
+JOINED_BYTES = 1 << 20  # of rows that are not copied together
 
 
 class Sink(Protocol):
@@ -39,7 +42,7 @@ class Saving:
         self.it, self.sink = it, sink
         self.records = {record.path: record for record in it.records}
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "synsim-writer")
-        self._jobs: deque[concurrent.futures.Future[None]] = deque()
+        self._jobs: deque[tuple[concurrent.futures.Future[None], int]] = deque()  # and the bytes that each holds
         self._blocks: dict[str, list[Any]] = {}
         self._trials: list[Trials] = []
         self._bytes, self._first, self._last = 0, 0, 0
@@ -55,15 +58,19 @@ class Saving:
         self._first = self._last = self.saved = step
 
     def add(self, phase: PhasePlan, piece: Piece, taken: Mapping[str, Any], after: Carry) -> None:
-        """Hands over a piece and the carry after it; waits while two are waiting already."""
-        while len(self._jobs) >= 2:
-            self._jobs.popleft().result()
-        self._jobs.append(self._pool.submit(self._add, phase, piece, taken, after))
+        """Hands over a piece and the carry after it; waits while two are waiting already, or more that hold little."""
+        size = sum(value.nbytes for values in (taken, after.held, *after.state.values()) for value in values.values())
+        while len(self._jobs) >= 2 and (len(self._jobs) >= WAITING or self._waiting() + size > WAITING_BYTES):
+            self._jobs.popleft()[0].result()
+        self._jobs.append((self._pool.submit(self._add, phase, piece, taken, after), size))
+
+    def _waiting(self) -> int:
+        return sum(size for _, size in self._jobs)
 
     def settle(self) -> None:
         """Waits until everything handed over is in a segment on disk."""
         while self._jobs:
-            self._jobs.popleft().result()
+            self._jobs.popleft()[0].result()
         self._pool.submit(self._save).result()
 
     def close(self) -> None:
@@ -139,7 +146,12 @@ def _joined(parts: list[Any]) -> Any:
         return parts[0]
     fields = {name: [getattr(part, name) for part in parts] for name in vars(parts[0])}
     labels = fields.pop("labels", None)
-    made: dict[str, Any] = {name: np.concatenate(values) for name, values in fields.items()}
+    made: dict[str, Any] = {name: _in_a_row(values) for name, values in fields.items()}
     if labels is not None:
         made["labels"] = {name: np.concatenate([one[name] for one in labels]) for name in labels[0]}
     return type(parts[0])(**made)
+
+
+def _in_a_row(arrays: list[np.ndarray]) -> Any:
+    large = sum(array.nbytes for array in arrays) >= JOINED_BYTES and arrays[0].ndim > 1
+    return Joined(arrays) if large else np.concatenate(arrays)

@@ -2,6 +2,9 @@
 
 A segment has each dataset under the path that it will have in the finished file. Some thousands of them would take
 longer to read dataset by dataset than the run took, so they are read in few passes, as much at a time as may be held.
+
+Small columns stand in chunks with a checksum each. Large ones stand in one piece, as they left the device, in a file
+that is sealed block by block; what is read of them is held against that seal.
 """
 
 from __future__ import annotations
@@ -19,13 +22,16 @@ import h5py
 import numpy as np
 from h5py import h5l, h5o  # pyright: ignore[reportAttributeAccessIssue]
 
-from synsim import compression
+from synsim import blocks, compression
 from synsim.faults import StoreError
-from synsim.layout import chunk_shape
+from synsim.layout import Joined, chunk_shape
+from synsim.outline import ALIGNED, Outline, set_aside
 
 SEGMENT = re.compile(r"seg-(\d+)-(\d+)\.h5")
 VERSION = "v110"  # of the file format: its structure has checksums, and readers since 2016 know it
 HELD_BYTES = 64 << 20
+LARGE_BYTES = 1 << 20  # of a column that stands in one piece
+PIECE_BYTES = 16 << 20  # of such a column that are read at once
 
 
 class Vanished(StoreError):
@@ -133,26 +139,75 @@ def segment_image(
     first: int,
     last: int,
     sha256: str,
-    columns: Mapping[str, np.ndarray],
+    columns: Mapping[str, Any],
     filters: Mapping[str, str] | None = None,
     lanes: int = 1,
 ) -> bytes:
     """The bytes of a segment with some rows of each column; `filters` compress those of some groups."""
-    parents = h5py.h5p.create(h5py.h5p.LINK_CREATE)
-    parents.set_create_intermediate_group(1)
     with h5py.File("image", "w", driver="core", backing_store=False, block_size=1 << 16, libver=VERSION) as file:
-        file.attrs.update({"first": first, "last": last, "config_sha256": sha256})
-        for path, values in columns.items():
-            if not values.size:
-                continue
-            how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-            how.set_chunk(chunk_shape(values.shape, values.dtype.itemsize, lanes))
-            compression.apply(how, (filters or {}).get(path.rpartition("/")[0]))
-            space, kind = h5py.h5s.create_simple(values.shape), h5py.h5t.py_create(values.dtype)
-            dataset = h5py.h5d.create(file.id, path.encode(), kind, space, how, parents)
-            dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(values))
+        _fill(file, first, last, sha256, columns, filters, lanes)
         file.flush()
         return file.id.get_file_image()
+
+
+def segment_parts(
+    first: int,
+    last: int,
+    sha256: str,
+    columns: Mapping[str, Any],
+    filters: Mapping[str, str] | None = None,
+    lanes: int = 1,
+) -> list[memoryview] | None:
+    """The same in parts, whose large columns are no copies; None where no column is large.
+
+    What is compressed, or read lane by lane, stands in chunks however large it is.
+    """
+    packed = set(filters or {})
+    large = {
+        path: values
+        for path, values in columns.items()
+        if values.nbytes >= LARGE_BYTES and lanes == 1 and path.rpartition("/")[0] not in packed
+    }
+    if not large:
+        return None
+    outline = Outline()
+    with h5py.File(outline, "w", libver=VERSION, alignment_threshold=LARGE_BYTES, alignment_interval=ALIGNED) as file:
+        rest = {path: values for path, values in columns.items() if path not in large}
+        parents = _fill(file, first, last, sha256, rest, filters, lanes)
+        laid = [
+            (set_aside(file, path, values.shape, values.dtype, parents), _bytes_of(values))
+            for path, values in large.items()
+        ]
+    return outline.around(laid)
+
+
+def _bytes_of(values: Any) -> list[memoryview]:
+    arrays = values.arrays if isinstance(values, Joined) else [values]
+    return [np.ascontiguousarray(each).reshape(-1).data.cast("B") for each in arrays if each.size]
+
+
+def _fill(
+    file: h5py.File,
+    first: int,
+    last: int,
+    sha256: str,
+    columns: Mapping[str, Any],
+    filters: Mapping[str, str] | None,
+    lanes: int,
+) -> Any:
+    parents = h5py.h5p.create(h5py.h5p.LINK_CREATE)
+    parents.set_create_intermediate_group(1)
+    file.attrs.update({"first": first, "last": last, "config_sha256": sha256})
+    for path, values in columns.items():
+        if not values.size:
+            continue
+        how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        how.set_chunk(chunk_shape(values.shape, values.dtype.itemsize, lanes))
+        compression.apply(how, (filters or {}).get(path.rpartition("/")[0]))
+        space, kind = h5py.h5s.create_simple(values.shape), h5py.h5t.py_create(values.dtype)
+        dataset = h5py.h5d.create(file.id, path.encode(), kind, space, how, parents)
+        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(values))
+    return parents
 
 
 class Segments:
@@ -218,7 +273,7 @@ class Segments:
                     self._stored[name] = self._stored.get(name, 0) + item.get_storage_size()
                     self._all_held = self._all_held and sum(self._bytes.values()) <= HELD_BYTES
                     if self._all_held:
-                        self._held.setdefault(name, []).append(_read(item))
+                        self._held.setdefault(name, []).append(_read(file, item, 0, item.shape[0]))
         if not self._all_held:
             self._held = {}
         self._counts = counts
@@ -275,7 +330,11 @@ class Segments:
                 pieces.append(piece[(slice(low, high), *rest)])
                 continue
             with opened(file_path) as file:
-                pieces.append(dataset_at(file, path)[(slice(low, high), *rest)])
+                dataset = dataset_at(file, path)
+                if _in_one_piece(dataset.id):
+                    pieces.append(_read(file, dataset.id, low, high)[(slice(None), *rest)])
+                else:
+                    pieces.append(dataset[(slice(low, high), *rest)])
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def pieces(self, path: str, ahead: Sequence[str] = ()) -> Iterator[np.ndarray]:
@@ -291,7 +350,12 @@ class Segments:
         for file_path, count in zip(self.paths, counts[path], strict=True):
             if count:
                 with opened(file_path) as file:
-                    yield _read(h5py.h5d.open(file.id, path.encode()))
+                    item = h5py.h5d.open(file.id, path.encode())
+                    rows = count
+                    if _in_one_piece(item):
+                        rows = max(1, PIECE_BYTES * count // (math.prod(item.shape) * item.dtype.itemsize))
+                    for start in range(0, count, rows):
+                        yield _read(file, item, start, min(start + rows, count))
 
     def _hold(self, path: str, ahead: Sequence[str]) -> None:
         wanted, room = {path: self._scan()[path]}, HELD_BYTES - self._bytes[path]
@@ -305,7 +369,8 @@ class Segments:
             with opened(file_path) as file:
                 for each, counts in wanted.items():
                     if counts[number]:
-                        self._held[each].append(_read(h5py.h5d.open(file.id, each.encode())))
+                        item = h5py.h5d.open(file.id, each.encode())
+                        self._held[each].append(_read(file, item, 0, counts[number]))
 
 
 # h5py's own objects take four times as long as these calls of HDF5 below them.
@@ -322,7 +387,19 @@ def _datasets(file: h5py.File) -> list[str]:
     return found
 
 
-def _read(dataset: h5py.h5d.DatasetID) -> np.ndarray:
+def _in_one_piece(dataset: h5py.h5d.DatasetID) -> bool:
+    return dataset.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
+
+
+def _read(file: h5py.File, dataset: h5py.h5d.DatasetID, start: int, stop: int) -> np.ndarray:
+    """Rows of a dataset, all of them where it stands in chunks. A ValueError where they are not what was sealed."""
+    if _in_one_piece(dataset):
+        values = np.empty((stop - start, *dataset.shape[1:]), dataset.dtype)
+        if values.size:
+            row = values.nbytes // len(values)
+            out = values.reshape(-1).data.cast("B")
+            blocks.read_into(file.id.get_vfd_handle(), dataset.get_offset() + start * row, out)
+        return values
     values = np.empty(dataset.shape, dataset.dtype)
     if values.size:
         dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)

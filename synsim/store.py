@@ -28,7 +28,16 @@ import numpy as np
 
 from synsim import compression
 from synsim.faults import Locked, StoreError
-from synsim.files import atomic_write, make_folder, opened_seal, publish, publish_sealed, read_regular, seal_fault
+from synsim.files import (
+    atomic_write,
+    make_folder,
+    opened_seal,
+    publish,
+    publish_in_blocks,
+    publish_sealed,
+    read_regular,
+    seal_fault,
+)
 from synsim.foreign import NoPopulation, SpikeTrains, read_array, read_part, read_spikes, shape_of_part
 from synsim.layout import (
     Events,
@@ -48,7 +57,7 @@ from synsim.layout import (
 from synsim.locks import RunLock
 from synsim.merging import build, compacted, merge
 from synsim.reading import STATUS_BYTES, Run, digest_in, read_status
-from synsim.segments import SEGMENT, Segments, segment_image, segment_name
+from synsim.segments import SEGMENT, Segments, segment_image, segment_name, segment_parts
 
 __all__ = [
     "Events",
@@ -351,9 +360,14 @@ class Writer:
         begun = self._evenly(columns)
 
         name = segment_name(first, last)
-        image = segment_image(first, last, self.layout.config_sha256, columns, self.layout.filters, self.layout.lanes)
+        content = first, last, self.layout.config_sha256, columns, self.layout.filters, self.layout.lanes
+        parts = segment_parts(*content)
+        image = segment_image(*content) if parts is None else b""
         with self._saving(f"steps {first} to {last}"):
-            size = publish_sealed(self._seg, name, image)
+            if parts is None:
+                size = publish_sealed(self._seg, name, image)
+            else:
+                size = publish_in_blocks(self._seg, name, parts)
         self._segments.append(name)
         self._small.append((name, size))
         self._begun = begun
@@ -392,7 +406,7 @@ class Writer:
         self._segments[-len(names) - 1 : -1] = [one]
         self._remove("seg", SEGMENT, but=set(self._segments))
 
-    def _evenly(self, columns: Mapping[str, np.ndarray]) -> dict[str, tuple[float, int]]:
+    def _evenly(self, columns: Mapping[str, Any]) -> dict[str, tuple[float, int]]:
         # Readers of a SONATA report compute times from start and step, so they must be the times that were recorded.
         begun = dict(self._begun)
         for record in self.layout.records:

@@ -20,7 +20,10 @@ import synsim
 ROOT = Path(synsim.__file__).parent
 
 CONFIG = ("config", "config.*", "spec", "expressions", "values")
-STORE = ("store", "layout", "reading", "locks", "foreign", "files", "segments", "merging", "verification", "sandbox")
+STORE = (
+    *("store", "layout", "reading", "locks", "foreign", "files", "blocks", "straight"),
+    *("outline", "segments", "merging", "verification", "sandbox"),
+)
 PARTS = "components.synapses"
 KIND = (
     "faults",
@@ -41,7 +44,9 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "later": (),  # a leaf: JAX and numpy, imported when they are used
     "spike_bits": ("later",),
     "expressions": (),
-    "files": (),
+    "blocks": (),
+    "straight": ("blocks", "later"),
+    "files": ("blocks", "straight"),
     "splits": ("component", "later"),
     "corruptions": ("component", "later"),
     "initialisers": ("component", "later"),
@@ -199,7 +204,8 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "locks": ("faults", "files"),
     "foreign": ("compression", "faults", "sandbox", "segments"),
     "sandbox": ("faults",),
-    "segments": ("compression", "faults", "layout"),
+    "outline": (),
+    "segments": ("blocks", "compression", "faults", "layout", "outline"),
     "labelled": (),  # rows of a file, whatever they are of, as xarray knows them
     "trains": ("faults",),
     "reading": ("compression", "faults", "files", "labelled", "layout", "locks", "segments", "trains"),
@@ -627,7 +633,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
 
 # third parties and parts of the standard library that only some modules may import
 OUTSIDE: dict[str, tuple[str, ...]] = {
-    "h5py": ("merging", "reading", "foreign", "segments", "sweeps.gathered", "export.nwb", "export.sonata"),
+    "h5py": ("merging", "reading", "foreign", "segments", "outline", "sweeps.gathered", "export.nwb", "export.sonata"),
     "typer": ("cli", "commands.*", "terminal"),
     "rich": ("terminal",),
     "yaml": ("config.yaml_source", "commands.check", "commands.inspect"),  # the command line only writes it
@@ -710,7 +716,7 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     "socket": ("running", "locks"),
     "subprocess": ("running", "sandbox", "sweeps.launchers.local", "sweeps.launchers.slurm_queue"),
     "threading": ("terminal",),  # which waits for signals, whatever the main thread is in
-    "concurrent": ("saving", "kept_programs"),
+    "concurrent": ("saving", "straight", "kept_programs"),
     "random": (),  # the one source of randomness is the seed
     "secrets": (),
     "uuid": (),

@@ -255,6 +255,7 @@ SIZES = {
     "small": dense(64, 30),
     "several hundred MB of weights": dense(8000, 7000),
     "records": dense(50, 1000, run={"steps": 10_000}),
+    "more records than are held at once": dense(50, 1000, run={"steps": 60_000}),
     "a mask": dense(4000, 3000),
 }
 SIZES["a mask"]["components"]["W"]["p_conn"] = 0.5

@@ -90,17 +90,20 @@ def saved(trials: int, folder: Path) -> dict[str, float]:
     from synsim.config import load
 
     at: list[tuple[float, float]] = []
-    outcomes, sizes, real = [], [], store.publish_sealed
+    outcomes, sizes = [], []
 
-    def publish(where, name, data):
-        sizes.append(real(where, name, data))
-        return sizes[-1]
+    def counted(real):
+        def publish(where, name, data):
+            sizes.append(real(where, name, data))
+            return sizes[-1]
+
+        return publish
 
     def now(*given) -> None:
         at.append((time.perf_counter(), time.process_time()))
         outcomes.extend(given)
 
-    store.publish_sealed = publish
+    store.publish_sealed, store.publish_in_blocks = counted(store.publish_sealed), counted(store.publish_in_blocks)
     with tempfile.TemporaryDirectory(dir=folder) as out:
         spec = load("saving.yaml", text=CONFIG.format(trials=trials))
         with synsim.run(spec, out=out, started=lambda *_: now(), finished=now) as left:

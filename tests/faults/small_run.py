@@ -1,7 +1,8 @@
 """The small run of `stored` through the real store and the real way of going on, without JAX: a start in a blink.
 
 As a program: `small_run.py DIR JSON`, which says `saved STEP` once a checkpoint is safe. In the JSON: `resume`,
-`overwrite`, `many` (so many segments become one), and `streamed` for a merge that goes through the disk.
+`overwrite`, `many` (so many segments become one), `large` (columns of so many bytes stand in one piece in them), and
+`streamed` for a merge that goes through the disk.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 from stored import ALL_STEPS, blocks, layout, states
 
-from synsim import merging, store
+from synsim import merging, segments, store
 from synsim.checkpoint import Checkpoint, encode
 from synsim.resuming import last_point
 from synsim.store import Writer
@@ -67,6 +68,7 @@ def small_run(
 if __name__ == "__main__":
     asked = json.loads(sys.argv[2])
     store.MANY = asked.pop("many", store.MANY)
+    segments.LARGE_BYTES = asked.pop("large", segments.LARGE_BYTES)
     if asked.pop("streamed", False):
         merging.IN_MEMORY = 0
     small_run(Path(sys.argv[1]), saved=lambda step: print(f"saved {step}", flush=True), **asked)

@@ -16,7 +16,7 @@ from conftest import choose
 import synsim as package
 from faults.command import NOISY, environment, every_chunk, synsim
 from faults.looking import complete
-from synsim import api, loop
+from synsim import api, loop, segments
 from synsim.faults import Stopped
 from synsim.reading import read_status
 from synsim.saving import Saving
@@ -68,6 +68,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         patch.setattr(loop, "simulate", loop.simulate)
         patch.setattr(Saving, "_patience", Saving._patience)
         every_chunk(CHUNK)
+        patch.setattr(segments, "LARGE_BYTES", 1000)  # so that some columns stand in one piece
         package.run(place / "noisy.yaml", out=place / "whole").close()
         asked: list[int] = []
         with pytest.raises(Stopped):

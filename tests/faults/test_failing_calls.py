@@ -22,6 +22,7 @@ from faults.looking import complete, look, reported
 from faults.small_run import SAVE, small_run
 from faults.test_full_disk import mounted, stopped
 from faults.tracing import needs_strace
+from synsim import segments
 from synsim.faults import Locked, StoreError
 
 FAILING = {
@@ -125,8 +126,10 @@ def some(made: list[tuple[str, int]]) -> Iterator[tuple[str, int, int, bool]]:
 
 
 @pytest.mark.parametrize("resumed", [False, True])
-def test_what_is_reported_is_there_whatever_fails(resumed, whole, half, tmp_path):
+def test_what_is_reported_is_there_whatever_fails(resumed, whole, half, tmp_path, monkeypatch):
     folder = tmp_path / "small"
+    if resumed:
+        monkeypatch.setattr(segments, "LARGE_BYTES", 1)  # and columns in one piece
     if resumed:
         shutil.copytree(half, folder)
     tried, codes = 0, set()

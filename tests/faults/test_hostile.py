@@ -27,9 +27,10 @@ from faults.command import NOISY, every_chunk, synsim
 from faults.looking import complete, inspected
 from faults.test_damage import runs  # noqa: F401
 from synsim import api, loop, sandbox
+from synsim.blocks import MARK
 from synsim.checkpoint import decode, encode
 from synsim.faults import ConfigError, StoreError, SynsimError, render
-from synsim.files import SEAL_BYTES, opened_seal, publish_sealed
+from synsim.files import SEAL_BYTES, opened_seal, publish_in_blocks, publish_sealed
 from synsim.foreign import read_array
 from synsim.reading import digest_in
 from synsim.saving import Saving
@@ -60,18 +61,22 @@ def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     assert not list(here.iterdir())
 
 
-def sealed(path: Path, data: bytes) -> None:
+def sealed(path: Path, data: bytes, in_blocks: bool = False) -> None:
     folder = os.open(path.parent, os.O_RDONLY)
-    publish_sealed(folder, path.name, data)
+    if in_blocks:
+        publish_in_blocks(folder, path.name, [memoryview(data)])
+    else:
+        publish_sealed(folder, path.name, data)
     os.close(folder)
 
 
 def changed(path: Path, change: Callable[[h5py.File], None]) -> None:
     """Change a sealed HDF5 file as somebody would who knows how to seal it again."""
-    data = io.BytesIO(path.read_bytes()[:-SEAL_BYTES])
+    whole = path.read_bytes()
+    data = io.BytesIO(whole[:-SEAL_BYTES])
     with h5py.File(data, "r+", libver="v110") as file:
         change(file)
-    sealed(path, data.getvalue())
+    sealed(path, data.getvalue(), whole[-SEAL_BYTES:].startswith(MARK))
 
 
 def refused(do: Callable[[], Any]) -> str:

@@ -28,8 +28,8 @@ SMALL = Path(__file__).parent / "small_run.py"
 # how a start finds the folder, and what is asked of it
 STARTS = {
     "anew": ("nothing", {}),
-    "resumed": ("stopped", {"resume": True, "many": 3, "streamed": True}),
-    "in the place of a finished one": ("finished", {"overwrite": True}),
+    "resumed": ("stopped", {"resume": True, "many": 3, "large": 1, "streamed": True}),
+    "in the place of a finished one": ("finished", {"overwrite": True, "large": 1}),
     "in the place of a stopped one": ("stopped", {"overwrite": True, "streamed": True}),
 }
 

@@ -22,7 +22,7 @@ from faults.command import NOISY
 from faults.looking import complete
 from faults.power_loss import File, Folder, Killed, Recording, crash
 from faults.small_run import small_run
-from synsim import merging, store
+from synsim import merging, segments, store
 from synsim.faults import StoreError
 from synsim.files import seal_fault
 from synsim.reading import read_status
@@ -115,6 +115,7 @@ def small_case(start: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> Case
         small_run(base / "runs" / "small", **({} if "finished" in start else {"until": 60}))
         asked = asked if start == "resumed" else {"overwrite": True}
         monkeypatch.setattr(store, "MANY", 3)
+        monkeypatch.setattr(segments, "LARGE_BYTES", 1)
         monkeypatch.setattr(merging, "IN_MEMORY", 0)
     return Case(
         base,
@@ -139,8 +140,10 @@ def test_after_a_kill(tmp_path, monkeypatch):
         case.lose(number, killed=True)
 
 
-def test_of_a_simulation(tmp_path, monkeypatch):
+@pytest.mark.parametrize("large", choose([1000], [1000, segments.LARGE_BYTES]))
+def test_of_a_simulation(large, tmp_path, monkeypatch):
     monkeypatch.setattr(Saving, "_patience", lambda self: -1.0)
+    monkeypatch.setattr(segments, "LARGE_BYTES", large)
     real = store.Writer.checkpoint
     whole = tmp_path / "whole" / "noisy.h5"
     spec = synsim.load("noisy.yaml", text=NOISY)
