@@ -106,7 +106,8 @@ def brunel_in_brian(g: float, eta: float) -> tuple[Any, Any, Any]:
     random = np.random.default_rng()
     made = []
     for first, last, number, jump in ((0, 2000, 200, J), (2000, 2500, 50, -g * J)):
-        synapses = b2.Synapses(cells, cells, on_pre=f"v += {jump} * int(not_refractory)", delay=1.5 * b2.ms)
+        # looked for are spikes before what arrives is added: the next step sees it, 1.5 ms after the spike
+        synapses = b2.Synapses(cells, cells, on_pre=f"v += {jump} * int(not_refractory)", delay=1.4 * b2.ms)
         rows = [first + random.choice(last - first, number, replace=False) for _ in range(2500)]
         synapses.connect(i=np.concatenate(rows), j=np.repeat(np.arange(2500), number))
         made.append(synapses)

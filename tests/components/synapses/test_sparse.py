@@ -19,6 +19,7 @@ from test_loop import Memory
 
 from synsim import api, engine, loop, structure
 from synsim.components.synapses.connectivity.sparse import SparseConnectivity
+from synsim.components.synapses.presets import PRESETS
 from synsim.config import load
 from synsim.device import computing
 from synsim.faults import ConfigError, render
@@ -429,6 +430,83 @@ def test_a_preset_is_kept_sparse_too():
     part, state = start(given)
     assert part.connectivity.type_name == "sparse" and state["weights"].shape == (40, part.connectivity.length)
     assert end(given)[1]["z.s"].sum() > 0
+
+
+SPARSE = [
+    {"connectivity": "sparse", "fan_out": 6},
+    {"connectivity": {"type": "sparse", "fan_in": 5, "autapses": False}},
+    {"connectivity": "sparse", "p_conn": 0.2, "weights_per": "projection"},
+    {"connectivity": "one_to_one"},
+]
+BETWEEN_VECTORS = [name for name, preset in PRESETS.items() if preset.connectivity == "dense"]
+
+
+def of_type(type_name: str, how: dict[str, Any], batch: int) -> dict[str, Any]:
+    """A synapse of a type between two populations of 30 that spike, with all that its parts read."""
+    given = config({}, 30, 30, batch=batch)
+    components, wires = given["components"], given["wires"]
+    chosen = PRESETS.get(type_name)
+    rule = how.get("rule", "static") if chosen is None else chosen.rule
+    dynamics = how.get("dynamics", "instant") if chosen is None else chosen.dynamics
+    components["W"] = {"type": type_name, "weight_init": 0.3, **how}
+    if dynamics != "instant":
+        components["W"] |= {"tau_decay": 5.0, "g_syn_bar": 1.0, "syn_rest": 0.0}
+        wires["W.v"] = "z.v"
+    if dynamics == "double_exponential":
+        components["W"]["tau_rise"] = 2.0
+    if rule == "trace_stdp":
+        components["W"] |= {"A_plus": 0.02, "A_minus": 0.01}
+        components |= {f"t{name}": {"type": "VarTrace", "n_units": 30, "tau_tr": 10.0} for name in "xz"}
+        wires |= {"tx.inputs": "x.outputs", "tz.inputs": "z.s", "W.preTrace": "tx.trace", "W.postTrace": "tz.trace"}
+        wires |= {"W.preSpike": "x.outputs", "W.postSpike": "z.s"}
+    elif rule != "static":
+        components["W"]["eta"] = 0.02
+        wires |= {"W.pre": "x.outputs", "W.post": "z.s"}
+    return given
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "batch"),
+    [(name, how, 1 + 2 * ((i + k) % 2)) for k, name in enumerate(BETWEEN_VECTORS) for i, how in enumerate(SPARSE)],
+    ids=str,
+)
+def test_a_type_between_vectors_takes_another_connectivity(name, how, batch):
+    """As `Synapse` with the parts of the type; a rule needs weights that are apart."""
+    chosen = PRESETS[name]
+    mine = of_type(name, how, batch)
+    if chosen.rule != "static" and "weights_per" in how:
+        with pytest.raises(ConfigError, match="one weight for all synapses cannot learn"):
+            api.check(load(mine))
+        return
+    other = of_type("Synapse", {**how, "dynamics": chosen.dynamics, "rule": chosen.rule}, batch)
+    graphs = [api.check(load(given)).phases[0].graph for given in (mine, other)]
+    assert jax.tree.structure(graphs[0]) == jax.tree.structure(graphs[1])
+    jax.tree.map(np.testing.assert_array_equal, *graphs)
+    assert graphs[0].parts["W"].connectivity.type_name in str(how["connectivity"])
+
+
+def test_a_type_between_vectors_runs_sparse():
+    taken = end(of_type("TraceSTDPSynapse", SPARSE[0], 3) | {"record": {"W.weights": {"every": 59}, "W.outputs": {}}})
+    weights = taken[1]["W.weights"]
+    assert weights.shape[1:] == (30, 6) and np.ptp(weights, axis=0).max() > 0.01 and taken[1]["W.outputs"].sum() > 1.0
+
+
+@pytest.mark.parametrize(
+    ("type_name", "settings", "said"),
+    [
+        ("AlphaSynapse", {"connectivity": "conv"}, "must name a connectivity that exists, not 'conv'"),
+        ("StaticSynapse", {"fan_out": 2}, "has no setting 'fan_out': it is of connectivity: sparse"),
+        ("ConvSynapse", {"connectivity": "sparse"}, "has no setting 'connectivity': this type slides filters"),
+        ("StaticSynapse", {"connectivity": "one_to_one", "fan_in": 3}, "has no setting 'fan_in': it is of conn"),
+        ("StaticSynapse", {"connectivity": "sparse", "fan_out": 0}, "fan_out must be"),
+    ],
+    ids=str,
+)
+def test_a_connectivity_that_a_type_cannot_have_is_a_fault(type_name, settings, said):
+    with pytest.raises(ConfigError) as caught:
+        load("one.yaml", text=json.dumps(of_type(type_name, settings, 1)))
+    lines = render(caught.value.faults)
+    assert any(said in line for line in lines) and all(line.startswith("one.yaml:1:") for line in lines), lines
 
 
 def test_weights_are_drawn_for_each_synapse_and_are_0_where_there_is_none():
