@@ -47,7 +47,7 @@ def read(path: Path, key: str | None) -> np.ndarray:
     with reading(path) as budget:
         values = reader(path, key, budget)
     values = values.astype(plain_type(values.dtype), copy=False)
-    check_finite(values, "path")
+    check_finite(values, "path", f" of {path.name}" if key is None else f" of {key} in {path.name}")
     return values
 
 
@@ -213,7 +213,7 @@ def _count(shape: tuple[int, ...]) -> int:
     return size
 
 
-def check_finite(values: np.ndarray, at: str) -> None:
+def check_finite(values: np.ndarray, at: str, of: str = "") -> None:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        raise Problem(at, f"the value at {list(where)} is {values[where]}; every value must be finite")
+        raise Problem(at, f"the value at {list(where)}{of} is {values[where]}; every value must be finite")
