@@ -474,7 +474,7 @@ def _with_structure(spec: Spec, name: str, part: Any, dtype: str) -> Component:
     return part if mask is None else dataclasses.replace(part, mask=Array(array=np.asarray(mask, dtype)))
 
 
-def _with_synapses(spec: Spec, name: str, part: Any, dtype: str) -> Component:
+def _with_synapses(spec: Spec, name: str, part: Any, dtype: str) -> Any:
     """A sparse synapse with its synapses: drawn from the seed and its name, or as a file lists them."""
     connectivity, path = part.connectivity, ("components", name)
     try:

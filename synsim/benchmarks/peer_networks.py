@@ -43,7 +43,7 @@ def size(net: str) -> int:
 
 def brian(net: str, seed: int | None, connect_by_chance: bool) -> tuple[Any, Any, Any]:
     """The objects of a network: neurons, synapses, monitor."""
-    b2 = importlib.import_module("brian2")
+    b2: Any = importlib.import_module("brian2")
     b2.defaultclock.dt = DT * b2.ms
     if seed is not None:
         b2.seed(seed)
@@ -92,7 +92,7 @@ def brian(net: str, seed: int | None, connect_by_chance: bool) -> tuple[Any, Any
 
 def brunel_in_brian(g: float, eta: float) -> tuple[Any, Any, Any]:
     """Brunel (2000) with 2,500 neurons, delta synapses, fixed in-degree."""
-    b2 = importlib.import_module("brian2")
+    b2: Any = importlib.import_module("brian2")
     J, tau, theta = 0.5, 20.0, 20.0
     cells = b2.NeuronGroup(
         2500,
@@ -120,7 +120,7 @@ def brunel_in_brian(g: float, eta: float) -> tuple[Any, Any, Any]:
 
 def build(net: str, folder: Path) -> dict[str, Any]:
     """Brian2's C++ program for a network."""
-    b2 = importlib.import_module("brian2")
+    b2: Any = importlib.import_module("brian2")
     b2.prefs.core.default_float_dtype = np.float32
     b2.prefs.devices.cpp_standalone.openmp_threads = 0
     b2.set_device("cpp_standalone", directory=str(folder), build_on_run=False)
@@ -153,7 +153,7 @@ def count_of_spikes(results: Path) -> int:
 
 def nest_network(net: str, delay: float, seed: int) -> tuple[Any, Any]:
     """Cells and recorder. A neuron has 250 pF and 10 nS, so that currents in pA are 10 times voltages in mV."""
-    nest = importlib.import_module("nest")
+    nest: Any = importlib.import_module("nest")
     nest.ResetKernel()
     nest.verbosity = nest.VerbosityLevel.ERROR
     nest.resolution = DT
@@ -194,7 +194,7 @@ def nest_network(net: str, delay: float, seed: int) -> tuple[Any, Any]:
 
 def brunel_in_nest(g: float, eta: float, delay: float) -> tuple[Any, Any]:
     """Brunel (2000) with 2,500 neurons."""
-    nest = importlib.import_module("nest")
+    nest: Any = importlib.import_module("nest")
     J, tau, theta = 0.5, 20.0, 20.0
     params = dict(tau_m=tau, C_m=1.0, E_L=0.0, V_m=0.0, V_th=theta, V_reset=10.0, t_ref=2.0, I_e=0.0)
     cells = nest.Create("iaf_psc_delta", 2500, params=params)
@@ -208,7 +208,7 @@ def brunel_in_nest(g: float, eta: float, delay: float) -> tuple[Any, Any]:
 
 def recorder(cells: Any) -> Any:
     """A recorder of all spikes."""
-    nest = importlib.import_module("nest")
+    nest: Any = importlib.import_module("nest")
     made = nest.Create("spike_recorder")
     nest.Connect(cells, made)
     return made
@@ -216,7 +216,7 @@ def recorder(cells: Any) -> Any:
 
 def in_nest(net: str, delay: float) -> dict[str, Any]:
     """One run, building left out."""
-    nest = importlib.import_module("nest")
+    nest: Any = importlib.import_module("nest")
     _, record = nest_network(net, delay, 1)
     nest.Prepare()
     nest.Run(max(delay, DT))
@@ -232,13 +232,13 @@ def in_nest(net: str, delay: float) -> dict[str, Any]:
 def spikes(simulator: str, net: str, seed: int, out: Path) -> dict[str, Any]:
     """Times in ms and numbers of the cells that spiked, to a file."""
     if simulator == "brian":
-        b2 = importlib.import_module("brian2")
+        b2: Any = importlib.import_module("brian2")
         b2.prefs.codegen.target = "numpy"
         parts = brian(net, seed, connect_by_chance=True)
         b2.Network(parts[0], *parts[1], parts[2]).run(STEPS * DT * b2.ms)
         times, cells = np.asarray(parts[2].t / b2.ms), np.asarray(parts[2].i)
     else:
-        nest = importlib.import_module("nest")
+        nest: Any = importlib.import_module("nest")
         _, record = nest_network(net, 1.5 if net.startswith("brunel") else DT, seed)
         nest.Simulate(STEPS * DT)
         events = record.get("events")

@@ -28,11 +28,11 @@ SPARSE = """\
 name: sparse
 seed: 3
 let: {p: 0.2}
-run: {dt: 0.5, steps: 120}
+run: {dt: 0.5, steps: 240}
 components:
   x: {type: PoissonCell, n_units: 30, target_freq: 150.0}
   W: {type: TraceSTDPSynapse, connectivity: sparse, p_conn: "${p}", A_plus: 0.05, A_minus: 0.02, delay: 1.5,
-      weight_init: {type: uniform, low: 0.0, high: 1.0}, resist_scale: 30.0}
+      weight_init: {type: uniform, low: 0.0, high: 1.0}, resist_scale: 300.0}
   z: {type: LIFCell, n_units: 20, tau_m: 10.0, refract_time: 1.0}
   V: {type: Synapse, connectivity: sparse, fan_out: 4, autapses: false, delay_per: synapse, weight_init: -2.0,
       delay: {type: uniform, low: 0.5, high: 4.0}}
@@ -45,7 +45,7 @@ record: {z.s: {as: events}, z.v: {every: 4}, W.weights: {every: trial}}
 """
 
 CASES = {
-    "a sparse network's numbers": (SPARSE, ["W.A_plus=0.02,0.05", "W.resist_scale=20,30"]),
+    "a sparse network's numbers": (SPARSE, ["W.A_plus=0.02,0.05", "W.resist_scale=200,300"]),
     "a sparse network's weights": (SPARSE, ["V.weight_init=-1,-3"]),
     "a sparse network's seeds": (SPARSE, ["seed=3:5"]),
     "a sparse network's probability": (SPARSE, ["let.p=0.15,0.3"]),
