@@ -13,7 +13,7 @@ import stat
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def read(path: Path, key: str | None) -> np.ndarray:
     with reading(path) as budget:
         values = reader(path, key, budget)
     values = values.astype(plain_type(values.dtype), copy=False)
-    check_finite(values, "path")
+    check_finite(values, "path", f" of {path.name}" if key is None else f" of {key} in {path.name}")
     return values
 
 
@@ -163,25 +163,43 @@ def table(path: Path, budget: int) -> tuple[np.ndarray, list[str]]:
             "path", f"{path.name} has {size / 1e6:,.0f} MB of text, too much for the memory; use .npy", missing=True
         )
     with open(path, encoding="utf-8-sig", newline=None) as file:
-        lines = [line for line in file.read().splitlines() if line.strip() and not line.lstrip().startswith("#")]
+        kept = enumerate(file.read().splitlines(), 1)
+        lines = {number: line for number, line in kept if line.strip() and not line.lstrip().startswith("#")}
     if not lines:
         raise ValueError("holds no numbers")
     names: list[str] = []
-    if not all(_is_number(cell) for cell in lines[0].split(",")):
-        names = [cell.strip().strip("\"'") for cell in lines.pop(0).split(",")]
+    first = next(iter(lines))
+    if not all(_is_number(cell) for cell in lines[first].split(",")):
+        names = [cell.strip().strip("\"'") for cell in lines.pop(first).split(",")]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # no lines below the names: said below
-        values = np.loadtxt(lines, delimiter=",", ndmin=2, comments=None, dtype=np.float64)
+        try:
+            values = np.loadtxt(list(lines.values()), delimiter=",", ndmin=2, comments=None, dtype=np.float64)
+        except ValueError as error:
+            raise ValueError(_bad_line(lines) or str(error)) from None
     if not values.size:
         raise ValueError("holds no numbers")
     whole = np.abs(values) < 2**53
     if (
         whole.all()
         and (values == np.rint(values)).all()
-        and not any("." in line or "e" in line.lower() for line in lines)
+        and not any("." in line or "e" in line.lower() for line in lines.values())
     ):
         values = values.astype(np.int64)
     return values, names
+
+
+def _bad_line(lines: Mapping[int, str]) -> str:
+    """Which line of a .csv is unlike its first, or has a cell that is no number; "" where none is."""
+    width = len(next(iter(lines.values())).split(","))
+    for number, line in lines.items():
+        cells = line.split(",")
+        if len(cells) != width:
+            return f"line {number} has {len(cells)} cells, and the lines before it {width}"
+        for cell in cells:
+            if not _is_number(cell):
+                return f"{cell.strip()!r} in line {number} is no number"
+    return ""
 
 
 def _columns(values: np.ndarray, names: list[str], key: str) -> np.ndarray:
@@ -213,7 +231,7 @@ def _count(shape: tuple[int, ...]) -> int:
     return size
 
 
-def check_finite(values: np.ndarray, at: str) -> None:
+def check_finite(values: np.ndarray, at: str, of: str = "") -> None:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        raise Problem(at, f"the value at {list(where)} is {values[where]}; every value must be finite")
+        raise Problem(at, f"the value at {list(where)}{of} is {values[where]}; every value must be finite")

@@ -164,8 +164,8 @@ def _with_edges(given: Build, name: str, part: Any, typed: TypedSettings, dtype:
     """A synapse whose connections stand in a file, with the numbers in it."""
     path = ("components", name, "edges")
     edges, arrays, faults = part.connectivity.edges, {}, []
-    for side in ("pre", "post", "weight"):
-        if side == "weight" and edges.weight is None:
+    for side in ("pre", "post", "weight", "delay"):
+        if getattr(edges, side) is None and side in ("weight", "delay"):
             continue
         file = TypedSettings("file", {"path": edges.path, "key": edges.key(side)})
         arrays[side] = np.asarray(given.array(file, path))
@@ -176,8 +176,8 @@ def _with_edges(given: Build, name: str, part: Any, typed: TypedSettings, dtype:
             shape = f"has shape {list(values.shape)}"
             wanted = f"pre {list(arrays['pre'].shape)}" if side != "pre" else "a list of numbers is needed"
             faults.append(Fault(f"{name}: {side} of {edges.path} {shape}, and {wanted}", path))
-        elif side != "weight" and not ((values == np.rint(values)) & (values >= 0)).all():
-            faults.append(Fault(f"{name}: {side} of {edges.path} must be numbers of units, whole and from 0 on", path))
+        elif words := _bad_edge(side, values):
+            faults.append(Fault(f"{name}: {side} of {edges.path} {words}", path))
     if not faults and not len(arrays["pre"]):
         faults.append(Fault(f"{name}: {edges.path} has no edges", path))
     if not faults and "weight" in arrays:
@@ -187,11 +187,32 @@ def _with_edges(given: Build, name: str, part: Any, typed: TypedSettings, dtype:
         elif part.connectivity.weights_per == "projection":
             words = "the weights in edges are one for each synapse, which weights_per: projection has not"
             faults.append(Fault(f"{name}: {words}", ("components", name, "weights_per")))
+    for setting in ("delay", "max_delay_steps"):
+        if "delay" in arrays and typed.settings.get(setting):
+            words = f"{setting} and the delays in edges say two things; write one of them"
+            faults.append(Fault(f"{name}: {words}", ("components", name, setting)))
     if faults:
         raise ConfigError(faults)
-    weights = np.asarray(arrays["weight"], dtype) if "weight" in arrays else None
-    loaded = edges.loaded(arrays["pre"], arrays["post"], weights)
-    return dataclasses.replace(part, connectivity=part.connectivity.listed(loaded))
+    weights, delays = (np.asarray(arrays[each], dtype) if each in arrays else None for each in ("weight", "delay"))
+    loaded = edges.loaded(arrays["pre"], arrays["post"], weights, delays)
+    part = dataclasses.replace(part, connectivity=part.connectivity.listed(loaded))
+    if delays is None:
+        return part
+    return part.with_listed_delays(loaded.delays)
+
+
+def _bad_edge(side: str, values: np.ndarray) -> str:
+    """What is wrong with a column of edges, and where first; "" where nothing is."""
+    if side in ("pre", "post"):
+        good, words = (values == np.rint(values)) & (values >= 0), "must be numbers of units, whole and from 0 on"
+    elif side == "delay":
+        good, words = values >= 0, "must be numbers of ms, none below 0"
+    else:
+        return ""
+    if good.all():
+        return ""
+    first = int(np.argmin(good))
+    return f"{words}: edge {first + 1} has {values[first]:g}"
 
 
 def _ready(given: Build, name: str, public: str, setting: Any, value: Any, dtype: str) -> Any:
@@ -439,10 +460,11 @@ def _with_structure(spec: Spec, name: str, part: Any, dtype: str) -> Component:
     """The mask of a synapse as an array, p_conn drawn on the host and folded in; what is drawn changes no program."""
     if not hasattr(part, "p_conn"):
         return part
-    if hasattr(part, "with_delays"):
-        part = part.with_delays(structure_key(spec.seed, name, "delay"), float(spec.run.dt), dtype)
+    seed, dt = structure_key(spec.seed, name, "delay"), float(spec.run.dt)
     if _drawn(part):
-        return _with_synapses(spec, name, part, dtype)
+        return _with_synapses(spec, name, part, dtype).with_delays(seed, dt, dtype)
+    if hasattr(part, "with_delays"):
+        part = part.with_delays(seed, dt, dtype)
     shape, mask = part.sizes()["weight"], None
     if part.mask is not None:
         mask = np.asarray(part.mask.draw(jax.random.key(structure_key(spec.seed, name, "mask")), shape, dtype))
@@ -452,7 +474,7 @@ def _with_structure(spec: Spec, name: str, part: Any, dtype: str) -> Component:
     return part if mask is None else dataclasses.replace(part, mask=Array(array=np.asarray(mask, dtype)))
 
 
-def _with_synapses(spec: Spec, name: str, part: Any, dtype: str) -> Component:
+def _with_synapses(spec: Spec, name: str, part: Any, dtype: str) -> Any:
     """A sparse synapse with its synapses: drawn from the seed and its name, or as a file lists them."""
     connectivity, path = part.connectivity, ("components", name)
     try:
@@ -465,11 +487,12 @@ def _with_synapses(spec: Spec, name: str, part: Any, dtype: str) -> Component:
     weights = connectivity.written_weights()
     if weights is None and _is_matrix(part.weight_init, part):
         weights = np.asarray(part.weight_init.array)[pairs.pre, pairs.post]
+    places = structure.slots(pairs, connectivity.pre_shape[0], connectivity.length)
     if weights is not None:
         flat = np.zeros(part.filled["weights"], dtype)
-        flat[structure.slots(pairs, connectivity.pre_shape[0], connectivity.length)] = weights
+        flat[places] = weights
         part = dataclasses.replace(part, weight_init=Array(array=flat))
-    return dataclasses.replace(part, connectivity=made)
+    return dataclasses.replace(part.with_delays_placed(places), connectivity=made)
 
 
 def _start(

@@ -68,6 +68,7 @@ class Setting:
     field: str = ""
     also: tuple[str, ...] = ()
     declares: type[Declaration] | None = None
+    among: tuple[str, ...] = ()  # what of all that `declares` offers can be chosen; () for everything
 
     @property
     def required(self) -> bool:
@@ -121,7 +122,8 @@ def settings(type_name: str, chosen: Mapping[str, Any] = MappingProxyType({})) -
     """The flat view of a component type by the names a user writes.
 
     For a synapse this is the union of what the synapse and its three parts declare: a preset has its own names and
-    defaults and no choice of parts; for `Synapse` itself the parts are read from `chosen`.
+    defaults and no choice of parts but of the connectivity between vectors; for `Synapse` itself, and for that, the
+    parts are read from `chosen`.
     """
     entry = catalogue.types()[type_name]
     if isinstance(entry, type) and type_name != catalogue.SYNAPSE:
@@ -129,7 +131,7 @@ def settings(type_name: str, chosen: Mapping[str, Any] = MappingProxyType({})) -
     flat = {
         name: setting
         for name, setting in settings_of(_synapse()).items()
-        if type_name == catalogue.SYNAPSE or name not in catalogue.SYNAPSE_PARTS
+        if name not in catalogue.SYNAPSE_PARTS or name in open_parts(type_name)
     }
     for owner, part in part_types(type_name, chosen).items():
         for name, setting in settings_of(part).items():
@@ -151,6 +153,9 @@ def _as_preset(type_name: str, preset: Any, flat: Mapping[str, Setting]) -> dict
     public = {field: name for name, field in preset.rename.items()}
     named = {}
     for name, setting in flat.items():
+        if name == "connectivity":
+            default = catalogue.parts(name)[preset.connectivity]()
+            setting = dataclasses.replace(setting, default=default, among=preset.connectivities)
         if name in preset.defaults:
             setting = dataclasses.replace(setting, default=preset.defaults[name])
         if name in public:
@@ -159,8 +164,16 @@ def _as_preset(type_name: str, preset: Any, flat: Mapping[str, Setting]) -> dict
     return named
 
 
+def open_parts(type_name: str) -> tuple[str, ...]:
+    """Which parts of a synapse type are chosen in a config; none of another component."""
+    entry = catalogue.types()[type_name]
+    if isinstance(entry, type):
+        return tuple(catalogue.SYNAPSE_PARTS) if type_name == catalogue.SYNAPSE else ()
+    return ("connectivity",) if len(entry.connectivities) > 1 else ()
+
+
 def part_types(type_name: str, chosen: Mapping[str, Any] = MappingProxyType({})) -> dict[str, type[Declaration]]:
-    """The classes of a synapse type's parts; those that `Synapse` leaves open come from `chosen` or its defaults."""
+    """The classes of a synapse type's parts; those that it leaves open come from `chosen` or its defaults."""
     entry = catalogue.types()[type_name]
     found: dict[str, type[Declaration]] = {}
     if isinstance(entry, type) and type_name != catalogue.SYNAPSE:
@@ -171,7 +184,14 @@ def part_types(type_name: str, chosen: Mapping[str, Any] = MappingProxyType({}))
             written = chosen.get(kind, default.type_name if isinstance(default, Declaration) else None)
         else:
             written = getattr(entry, kind)
+            if kind in open_parts(type_name):
+                written = chosen.get(kind, written)
         name = written.get("type") if isinstance(written, Mapping) else written
+        if isinstance(written, Declaration):
+            name = written.type_name
+        offered = () if isinstance(entry, type) else entry.connectivities
+        if kind == "connectivity" and offered and name not in offered:
+            continue
         if isinstance(name, str) and name in catalogue.parts(kind):
             found[kind] = catalogue.parts(kind)[name]
     return found
@@ -182,7 +202,8 @@ def choices(setting: Setting) -> Mapping[str, type[Declaration]]:
     assert setting.declares is not None
     if not setting.declares.is_abstract:
         return {setting.declares.type_name: setting.declares}
-    return catalogue.parts(catalogue.kind_of(setting.declares))
+    known = catalogue.parts(catalogue.kind_of(setting.declares))
+    return {name: known[name] for name in setting.among} or known
 
 
 def _synapse() -> type:

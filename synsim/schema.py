@@ -14,7 +14,7 @@ import json
 import re
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -250,8 +250,8 @@ class _Writer:
         for name in catalogue.types():
             card = describe.card(name)
             docs[name] = card["doc"]
-            if name == catalogue.SYNAPSE:
-                self._open_synapse(card)
+            if kinds := describe.open_parts(name):
+                self._open_synapse(name, card, kinds)
                 continue
             table = describe.settings(name)
             self.definitions[name] = _typed(name, self._settings(table), card)
@@ -292,12 +292,12 @@ class _Writer:
             ],
         }
 
-    def _open_synapse(self, card: Mapping[str, Any]) -> None:
-        """The synapse whose parts are chosen: what its other settings are depends on which parts it names."""
-        own = {name: each for name, each in describe.settings(catalogue.SYNAPSE).items() if not each.owner}
+    def _open_synapse(self, type_name: str, card: Mapping[str, Any], kinds: Sequence[str]) -> None:
+        """A synapse of which parts are chosen: what its other settings are depends on which parts it names."""
+        own = {name: each for name, each in describe.settings(type_name).items() if each.owner not in kinds}
         properties, rules, whole = self._settings(own), [], []
-        for kind in catalogue.SYNAPSE_PARTS:
-            choices = catalogue.parts(kind)
+        for kind in kinds:
+            choices = describe.choices(own[kind])
             tables = {name: self._settings(describe.settings_of(part)) for name, part in choices.items()}
             every: Json = {}
             for settings in tables.values():
@@ -314,14 +314,14 @@ class _Writer:
                 here = {key: value for key, value in settings.items() if every[key] == {}}
                 others = {key: False for key in every if key not in settings}
                 named = {**if_, "required": [kind]}
-                rules.append({"if": named, "then": {"properties": {**here, **others}}})
+                rule = if_ if left_out and type_name != catalogue.SYNAPSE else named
+                rules.append({"if": rule, "then": {"properties": {**here, **others}}})
                 needed = [key for key, each in describe.settings_of(choices[name]).items() if each.required]
                 if needed:  # inside the part they may stand as well
                     beside = {"allOf": [if_ if left_out else named, {"properties": {kind: {"type": "string"}}}]}
                     whole.append({"if": beside, "then": {"required": needed}})
-        name = catalogue.SYNAPSE
-        self.definitions[name] = {**_typed(name, properties, card), "allOf": rules}
-        self.definitions[f"whole {name}"] = {"title": name, "allOf": [self._whole(own), *whole]}
+        self.definitions[type_name] = {**_typed(type_name, properties, card), "allOf": rules}
+        self.definitions[f"whole {type_name}"] = {"title": type_name, "allOf": [self._whole(own), *whole]}
 
     # settings ---------------------------------------------------------------------------------------------------
 

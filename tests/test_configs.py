@@ -371,6 +371,15 @@ class Activity:
         alike = [counts[: n - lag] @ counts[lag:] / (n - lag) for lag in lags]
         return 1e3 / (lags[int(np.argmax(alike))] * width)
 
+    def peak(self, lowest, highest, smooth=8.0):
+        """In Hz: where the spectrum of the population in bins of 1 ms, smoothed by `smooth` Hz, is highest."""
+        counts = self.binned(1.0)
+        power = np.abs(np.fft.rfft(counts - counts.mean())) ** 2
+        hertz = np.fft.rfftfreq(len(counts), 1e-3)
+        near = np.exp(-0.5 * ((hertz[:, None] - hertz) / smooth) ** 2)
+        smoothed = np.where((hertz > lowest) & (hertz < highest), near @ power / near.sum(1), 0.0)
+        return hertz[int(np.argmax(smoothed))]
+
 
 @pytest.mark.parametrize("seed", range(choose(quick=1, ci=2, full=5)))
 def test_cuba_4000(tmp_path, seed):
@@ -418,8 +427,9 @@ def test_brunel(tmp_path, regime):
             assert seen.rhythm(3.0, 9.0) == pytest.approx(185.0, abs=20.0)
         if regime == "SI slow":
             assert seen.rate == pytest.approx(20.0, abs=3.0) and seen.cv > 0.6
-            # NEST 3.10 gives 34 to 43 Hz by this measure, and ours are 25 to 40
-            assert seen.rhythm(20.0, 60.0) == pytest.approx(35.0, abs=10.0) and seen.population_cv > 1.0
+            # NEST 3.10 and a program in C agree. Some 28 Hz come out where what arrives in the refractory time is kept
+            # and added to v after it; but then AI has 56 Hz and a CV of 1.9
+            assert seen.peak(10.0, 100.0) == pytest.approx(35.0, abs=7.0) and seen.population_cv > 1.0
 
 
 @pytest.mark.parametrize("seed", range(choose(quick=0, ci=1, full=3)))

@@ -524,7 +524,13 @@ WITHIN: dict[str, tuple[str, ...]] = {
         "sweeps.launchers.slurm",
         "sweeps.ledger",
     ),
-    "bench": ("", "api", "loop", "starting"),
+    # how fast it is: every measurement is a process of its own
+    "benchmarks": (),
+    "benchmarks.process": ("faults",),
+    "benchmarks.steady": ("api", "spec"),
+    "benchmarks.peer_networks": (),  # a program for another Python
+    "benchmarks.peers": ("benchmarks.process", "faults"),
+    "benchmarks.rounds": ("benchmarks.peers", "benchmarks.process", "starting"),
     # the command line: a group of commands in a file
     "commands": (),
     "commands.app": ("",),
@@ -623,7 +629,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
         "sweeps.ledger",
         "wording",
     ),
-    "commands.machine": (*COMMAND, "bench", "versions"),
+    "commands.machine": (*COMMAND, "benchmarks.peers", "benchmarks.rounds", "versions"),
     "cli": ("arguments", "commands.*"),
     # the contract of components, for the tests of whoever writes one
     "testing": ("catalogue", "component", "config", "describe", "device", "engine", "graph", "plan"),
@@ -635,7 +641,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
 OUTSIDE: dict[str, tuple[str, ...]] = {
     "h5py": ("merging", "reading", "foreign", "segments", "outline", "sweeps.gathered", "export.nwb", "export.sonata"),
     "typer": ("cli", "commands.*", "terminal"),
-    "rich": ("terminal",),
+    "rich": ("terminal", "commands.machine"),
     "yaml": ("config.yaml_source", "commands.check", "commands.inspect"),  # the command line only writes it
     "sklearn": (),  # its data file is read, none of its code is run
     "jax": (
@@ -660,6 +666,7 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
         "sweeps.variation",
     ),
     "numpy": (
+        "benchmarks.peer_networks",
         "doubts",
         "later",
         "building",
@@ -701,6 +708,8 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
         *STORE,
     ),
     "time": (
+        "benchmarks.peer_networks",
+        "benchmarks.steady",
         "programs",
         "profile",
         "saving",
@@ -714,13 +723,13 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     "datetime": ("store", "locks", "export.nwb", "watching", "sweeps.launchers.slurm", "sweeps.launchers.requeueing"),
     "signal": ("terminal", "sweeps.launchers.local"),
     "socket": ("running", "locks"),
-    "subprocess": ("running", "sandbox", "sweeps.launchers.local", "sweeps.launchers.slurm_queue"),
+    "subprocess": ("benchmarks.*", "running", "sandbox", "sweeps.launchers.local", "sweeps.launchers.slurm_queue"),
     "threading": ("terminal",),  # which waits for signals, whatever the main thread is in
     "concurrent": ("saving", "straight", "kept_programs"),
     "random": (),  # the one source of randomness is the seed
     "secrets": (),
     "uuid": (),
-    "importlib": ("catalogue", "plugins", "arrays", "compression", "later", "versions"),
+    "importlib": ("benchmarks.peer_networks", "catalogue", "plugins", "arrays", "compression", "later", "versions"),
     "pickle": (),
     "marshal": (),
     "shelve": (),

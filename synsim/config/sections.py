@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -33,12 +33,16 @@ EXAMPLES = {"component": "{type: LIFCell, n_units: 10, tau_m: 20}", "data entry"
 HINTS = {
     "batch_size": "the batch is run.batch, for the whole graph.",
     "coeffs": "its coefficients are settings of their own: c0, c1_pre, c1_post, c2_corr.",
-    "fan_in": "it is of type: Synapse with connectivity: sparse, which also has the parts of this type.",
-    "fan_out": "it is of type: Synapse with connectivity: sparse, which also has the parts of this type.",
+    **dict.fromkeys(("fan_in", "fan_out", "synapses", "edges"), "it is of connectivity: sparse: write that too."),
     "key": "everything random comes from the one seed at the top.",
     "name": "its name is its key.",
 }
-"""Settings of the reference's constructors that a config says elsewhere."""
+"""Settings of the reference's constructors, and of parts of a synapse, that a config says elsewhere."""
+
+FIXED = dict.fromkeys(
+    ("connectivity", "fan_in", "fan_out", "synapses", "edges"),
+    "this type slides filters over an image. type: Synapse takes any connectivity.",
+)
 
 
 def check_top(check: Checker) -> dict[str, Any]:
@@ -170,12 +174,13 @@ def check_components(check: Checker, written: Mapping[str, Any], modules: tuple[
         type_name, rest = check_type(check, each, path, "component", known)
         if type_name is None:
             continue
-        if type_name == catalogue.SYNAPSE:
-            rest = flattened(check, rest, path)
+        open_parts = describe.open_parts(type_name)
+        if open_parts:
+            rest = flattened(check, rest, path, open_parts)
         table = describe.settings(type_name, rest)
         drop_overridden(check, rest, path, table)
-        clean, wrongs = describe.check_settings(table, rest, hints=HINTS)
-        if type_name == catalogue.SYNAPSE and set(describe.part_types(type_name, rest)) != set(catalogue.SYNAPSE_PARTS):
+        clean, wrongs = describe.check_settings(table, rest, hints=_hints(type_name))
+        if open_parts and set(describe.part_types(type_name, rest)) != set(catalogue.SYNAPSE_PARTS):
             # a part is not known, so whose settings the others are is not known either
             check.wrongs(path, [wrong for wrong in wrongs if wrong.subject or not wrong.at_key])
             continue
@@ -184,6 +189,13 @@ def check_components(check: Checker, written: Mapping[str, Any], modules: tuple[
         check.components[name] = TypedSettings(type_name, clean)
         check.compartments[name] = describe.compartments(type_name, clean)
         check.methods[name] = describe.methods(type_name, clean)
+
+
+def _hints(type_name: str) -> Mapping[str, str]:
+    """What to do about names that people try with this type."""
+    if "connectivity" in describe.open_parts(type_name):
+        return HINTS
+    return {**HINTS, **FIXED} if describe.part_types(type_name) else HINTS
 
 
 def check_data(check: Checker, written: Mapping[str, Any]) -> None:
@@ -229,10 +241,10 @@ def check_type(
     return None, rest
 
 
-def flattened(check: Checker, rest: dict[str, Any], path: Path) -> dict[str, Any]:
+def flattened(check: Checker, rest: dict[str, Any], path: Path, kinds: Iterable[str]) -> dict[str, Any]:
     """Settings written inside a part, `rule: {type: hebbian, eta: 0.1}`, as settings of the synapse."""
     flat = dict(rest)
-    for kind in catalogue.SYNAPSE_PARTS:
+    for kind in kinds:
         part = rest.get(kind)
         if not isinstance(part, dict):
             continue

@@ -245,7 +245,7 @@ def _data_lines(each: Mapping[str, Any], size: Any) -> Iterator[str]:
 
 def _part_lines(each: Mapping[str, Any]) -> Iterator[str]:
     """The parts of a synapse that no preset names, and what of its connectivity a picture should say."""
-    if each["type"] == catalogue.SYNAPSE:
+    if each["type"] == catalogue.SYNAPSE or each.get("connectivity") not in (None, "dense"):
         dull = {"connectivity": "dense", "dynamics": "instant", "rule": "static"}
         parts = [each.get(kind) for kind in catalogue.SYNAPSE_PARTS]
         names = [part.get("type") if isinstance(part, Mapping) else part for part in parts]

@@ -32,10 +32,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from synsim.benchmarks.peers import VARIABLE, chosen
+from synsim.benchmarks.process import result
+
 HERE = Path(__file__).parent
 CONFIGS = HERE.parent.parent / "configs"
 NETS = ("cuba_4000", "cuba_20000", "coba_4000")
-ONE_CPU = {"OMP_NUM_THREADS": "1"}
 STEPS = 1_500_000  # of a small network: ten chunks
 LARGE = 100_000  # of a large one
 
@@ -52,43 +54,20 @@ def simulated(
     record: Mapping[str, Any] | None = None,
     steps: int = 0,
 ) -> Found:
-    """A whole run of a config, as `synsim run` does it; `record` takes the place of what the config records.
-
-    The time of a step is that between the ends of chunks, once their length is settled and before the last two: the
-    program of a shorter last chunk is compiled before the one before it is reported. What is written is in it.
-    """
-    import synsim
+    """A whole run of a config, as `synsim run` does it; `record` takes the place of what the config records."""
+    from synsim.benchmarks.steady import simulated as steady
     from synsim.config import load
 
-    outcomes: list[Any] = []
-    seen: list[tuple[int, float, float]] = []  # steps done; the time, and processor time so far
     steps = steps or (LARGE if "20000" in net else STEPS)
     text = (CONFIGS / f"{net}.yaml").read_text()
     if record is not None:
         text = text.split("\nrecord:")[0] + "\n"
         if record:
             text += "record: " + json.dumps(record) + "\n"
+    kept = [path for path in ("E.s", "I.s") if record is None or path in record]
     with tempfile.TemporaryDirectory(dir=folder) as out:
         spec = load(f"{net}.yaml", text=text, folder=CONFIGS, overrides=[f"run.steps={steps}", *overrides])
-        began = time.perf_counter()
-        with synsim.run(
-            spec,
-            out=out,
-            finished=outcomes.append,
-            progress=lambda at: seen.append((at.step, time.perf_counter(), time.process_time())),
-        ) as left:
-            steady = [each for each in seen if 0.2 * steps < each[0] < 0.97 * steps]
-            (first, began_there, before), (last, ended_there, after) = steady[0], steady[-2]
-            found = {
-                "us": 1e6 * (ended_there - began_there) / (last - first),
-                "processor us": 1e6 * (after - before) / (last - first),
-                "compiling": outcomes[0].compile_seconds,
-                "whole run": time.perf_counter() - began,
-                "MB": left.file.stat().st_size / 1e6,
-            }
-            kept = [path for path in ("E.s", "I.s") if record is None or path in record]
-            found["spikes"] = sum(len(left.spikes(path).timestamps) for path in kept)
-    return found
+        return steady(spec, Path(out), kept)
 
 
 def lanes(net: str, number: int, steps: int = 5000) -> Found:
@@ -128,22 +107,34 @@ def lanes(net: str, number: int, steps: int = 5000) -> Found:
 
 
 SMALLEST = "import jax; jax.jit(lambda: jax.lax.scan(lambda c, _: (c + 1.0, None), 0.0, None, length=10)[0])()"
+TOLD = """
+import sys, time
+from synsim.terminal import Teller
+told = Teller.progress
+def progress(self, at):
+    print(time.time(), flush=True)
+    told(self, at)
+Teller.progress = progress
+from synsim.cli import main
+main()
+"""
 
 
 def started(net: str, folder: Path, least: bool) -> Found:
-    """Seconds from exec to the first step: a run of one step, or importing jax and a least scan."""
+    """Seconds of a whole process: importing jax and a least scan, or a run of one step, with its file made; of that
+    one also to the end of the first step."""
     environment = {**os.environ, "SYNSIM_CACHE_DIR": str(folder / "programs")}
     with tempfile.TemporaryDirectory(dir=folder) as out:
         words = [sys.executable, "-c", SMALLEST]
         if not least:
             config = str(CONFIGS / f"{net}.yaml")
-            words = [sys.executable, "-m", "synsim", "run", config, "--out", out, "--set", "run.steps=1"]
-        began = time.perf_counter()
+            words = [sys.executable, "-c", TOLD, "run", config, "--out", out, "--set", "run.steps=1"]
+        at, began = time.time(), time.perf_counter()
         done = subprocess.run(words, capture_output=True, text=True, env=environment)
         seconds = time.perf_counter() - began
     if done.returncode:
         raise SystemExit(done.stderr)
-    return {"s": seconds}
+    return {"s": seconds} if least else {"s": seconds, "to the first step": float(done.stdout.split()[0]) - at}
 
 
 def written(folder: Path, megabytes: int = 400) -> Found:
@@ -204,20 +195,11 @@ def peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-def peers(python: str, folder: Path) -> dict[str, list[str]]:
+def peers(folder: Path) -> dict[str, list[str]]:
     """The commands of the peers, with Brian2's programs built."""
-    program = str(HERE / "peer_networks.py")
-    made: dict[str, list[str]] = {}
-    for net in NETS:
-        where = folder / f"brian_{net}"
-        if not (where / "main").exists():
-            print(f"building {net} in Brian2 …", flush=True)
-            done = subprocess.run([python, program, "build", net, str(where)], capture_output=True, text=True)
-            if done.returncode:
-                sys.exit(done.stderr)
-        made[f"Brian2 {net}"] = [python, program, "brian", net, str(where)]
-        made[f"NEST {net}"] = [python, program, "nest", net, "--delay", "1.5"]
-    return made
+    known = chosen(None)
+    made = {net: known.commands(net, folder, lambda words: print(words, flush=True)) for net in NETS}
+    return {f"{peer} {net}": command for net, each in made.items() for peer, command in each.items()}
 
 
 GROUPS = {
@@ -257,11 +239,10 @@ def main() -> None:
         name: [sys.executable, __file__, "--case", name, "--folder", str(folder)] for name in names if name in CASES
     }
     if any(name not in CASES for name in names):
-        python = os.environ.get("SYNSIM_PEERS_PYTHON")
-        if python:
-            commands |= {name: command for name, command in peers(python, folder).items() if name in names}
+        if os.environ.get(VARIABLE):
+            commands |= {name: command for name, command in peers(folder).items() if name in names}
         else:
-            print("SYNSIM_PEERS_PYTHON names no Python with Brian2 and NEST: they are left out")
+            print(f"{VARIABLE} names no Python with Brian2 and NEST: they are left out")
     seen = measured(commands, given.rounds)
     report(seen)
     if given.json:
@@ -275,11 +256,9 @@ def measured(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, li
         for name in list(commands)[:: 1 if number % 2 else -1]:
             if number < 0 and commands[name][0] != sys.executable:
                 continue
-            done = subprocess.run(commands[name], capture_output=True, text=True, env={**os.environ, **ONE_CPU})
-            if done.returncode:
-                sys.exit(f"{name}: {done.stderr[-2000:]}")
+            found = result(commands[name], name)
             if number >= 0:
-                seen[name].append(json.loads(done.stdout.splitlines()[-1]))
+                seen[name].append(found)
         print(f"round {number}, load {os.getloadavg()[0]:.1f}", flush=True)
     return seen
 

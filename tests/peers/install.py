@@ -1,6 +1,7 @@
 """Puts NEST and Brian2 into a virtual environment of their own: `python install.py FOLDER`.
 
-Then SYNSIM_PEERS_PYTHON=FOLDER/bin/python with SYNSIM_TEST_SCALE=full runs the comparison.
+Then SYNSIM_PEERS_PYTHON=FOLDER/bin/python with SYNSIM_TEST_SCALE=full runs the comparison, and with
+`synsim bench --peers` the benchmarks beside them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 import venv
 from pathlib import Path
 
-PACKAGES = ("nest-simulator==3.10.0", "brian2==2.9.0", "numpy<2.3")  # this Brian2 does not know later NumPys
+from synsim.benchmarks.peers import PACKAGES
 
 
 def main(folder: str) -> None:

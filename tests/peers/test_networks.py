@@ -17,9 +17,9 @@ import pytest
 from conftest import choose
 
 import synsim
+from synsim.benchmarks.peers import PROGRAM
 
 HERE = Path(__file__).parent
-PROGRAM = HERE.parent / "benchmarks" / "peer_networks.py"
 CONFIGS = HERE.parent.parent / "configs"
 SEEDS = (1, 2, 3, 4, 5)
 UNTIL = 1000.0  # ms
@@ -27,10 +27,10 @@ UNTIL = 1000.0  # ms
 CASES = {  # NET of peer_networks.py: config, what is set, sizes, peers
     "cuba_4000": ("cuba_4000", [], (3200, 800), ("brian", "nest")),
     "coba_4000": ("coba_4000", [], (3200, 800), ("brian", "nest")),
-    "brunel_AI": ("brunel", ["let.g=5", "let.eta=2", "run.steps=10000"], (2000, 500), ("nest",)),
-    "brunel_SR": ("brunel", ["let.g=3", "let.eta=2", "run.steps=10000"], (2000, 500), ("nest",)),
-    "brunel_SI_fast": ("brunel", ["let.g=6", "let.eta=4", "run.steps=10000"], (2000, 500), ("nest",)),
-    "brunel_SI_slow": ("brunel", ["let.g=4.5", "let.eta=0.9", "run.steps=10000"], (2000, 500), ("nest",)),
+    "brunel_AI": ("brunel", ["let.g=5", "let.eta=2", "run.steps=10000"], (2000, 500), ("brian", "nest")),
+    "brunel_SR": ("brunel", ["let.g=3", "let.eta=2", "run.steps=10000"], (2000, 500), ("brian", "nest")),
+    "brunel_SI_fast": ("brunel", ["let.g=6", "let.eta=4", "run.steps=10000"], (2000, 500), ("brian", "nest")),
+    "brunel_SI_slow": ("brunel", ["let.g=4.5", "let.eta=0.9", "run.steps=10000"], (2000, 500), ("brian", "nest")),
 }
 
 
@@ -79,7 +79,7 @@ def python() -> str:
 def theirs(python: str, simulator: str, net: str, seed: int, folder: Path) -> Spikes:
     out = folder / f"{simulator}-{net}-{seed}.npz"
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "PYTHON"))}
-    words = [python, str(PROGRAM), "spikes", simulator, net, str(seed), str(out)]
+    words = [python, PROGRAM, "spikes", simulator, net, str(seed), str(out)]
     done = subprocess.run(words, capture_output=True, text=True, cwd=folder, env=plain, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads(done.stdout.strip().splitlines()[-1])["spikes"] > 0

@@ -24,7 +24,32 @@ SIZED = PLASTIC.replace("n_units: 9", 'n_units: "${n}"').replace("seed: 3", "see
 SINGLE_ROWS = DIGITS.replace("batch: 3", "batch: 1").replace(
     "W.weights: {every: trial}", "W.weights: {reduce: norm, compression: gzip}\n  z.j: {every: 10}"
 )
+SPARSE = """\
+name: sparse
+seed: 3
+let: {p: 0.2}
+run: {dt: 0.5, steps: 240}
+components:
+  x: {type: PoissonCell, n_units: 30, target_freq: 150.0}
+  W: {type: TraceSTDPSynapse, connectivity: sparse, p_conn: "${p}", A_plus: 0.05, A_minus: 0.02, delay: 1.5,
+      weight_init: {type: uniform, low: 0.0, high: 1.0}, resist_scale: 300.0}
+  z: {type: LIFCell, n_units: 20, tau_m: 10.0, refract_time: 1.0}
+  V: {type: Synapse, connectivity: sparse, fan_out: 4, autapses: false, delay_per: synapse, weight_init: -2.0,
+      delay: {type: uniform, low: 0.5, high: 4.0}}
+  tx: {type: VarTrace, n_units: 30, tau_tr: 20.0}
+  tz: {type: VarTrace, n_units: 20, tau_tr: 20.0}
+wires:
+  {x.inputs: 1.0, W.inputs: x.outputs, V.inputs: z.s, z.j: W.outputs + V.outputs, tx.inputs: x.outputs,
+   tz.inputs: z.s, W.preSpike: x.outputs, W.preTrace: tx.trace, W.postSpike: z.s, W.postTrace: tz.trace}
+record: {z.s: {as: events}, z.v: {every: 4}, W.weights: {every: trial}}
+"""
+
 CASES = {
+    "a sparse network's numbers": (SPARSE, ["W.A_plus=0.02,0.05", "W.resist_scale=200,300"]),
+    "a sparse network's weights": (SPARSE, ["V.weight_init=-1,-3"]),
+    "a sparse network's seeds": (SPARSE, ["seed=3:5"]),
+    "a sparse network's probability": (SPARSE, ["let.p=0.15,0.3"]),
+    "a sparse network's delay": (SPARSE, ["W.delay=0.5,3"]),
     "numbers": (PLASTIC, ["W.A_plus=1e-3,1e-2", "z.tau_m=10:30:3"]),
     "start values": (PLASTIC, ["W.weight_init.high=0.3,0.6,0.9"]),
     "seeds": (PLASTIC, ["seed=3:6"]),
@@ -53,6 +78,15 @@ def test_every_point_is_as_its_own_run(case, tmp_path):
         with synsim.open(one) as run:
             assert len(run.spikes("z").timestamps) > 10
     assert all(each.state == "done" for each in ledger.states())
+
+
+def test_another_seed_of_a_sparse_network_is_the_same_program(tmp_path):
+    """Other synapses, delays and weights are other numbers; another probability has rows of another length."""
+    cases = ((["seed=0:6"], 1), (["seed=0:2", "let.p=0.15,0.3"], 2), (["W.delay=0.5,3"], 2))
+    for k, (arguments, static) in enumerate(cases):
+        assert sweep(SPARSE, tmp_path / str(k), arguments).static_groups == static
+    done = computed(sweep(SPARSE, tmp_path / "seeds", ["seed=0:4"]))
+    assert len(done.written) == 4 and done.compiled == 1
 
 
 def test_lanes_differ(tmp_path):

@@ -58,6 +58,23 @@ class Jitter(Initialiser, type_name="jitter"):
         return self.dt * jax.random.randint(key, shape, 1, self.most + 1).astype(dtype)
 
 
+class Listed(Initialiser, type_name="listed"):
+    """Delays of edges in a file, until each has its place among the synapses. Source: none."""
+
+    array: Any = param("The delays in ms, in the order of the edges.")
+
+    selectable: ClassVar[bool] = False
+
+    def misfits(self, shape: Shape) -> list[tuple[str, str]]:
+        return []  # as many as there are edges, which `placed` puts where they belong
+
+    def placed(self, at: np.ndarray, shape: Shape) -> Array:
+        """The delays of all places of the weights; `at` says in which, of the flat ones, each edge is."""
+        flat = np.zeros(shape, np.asarray(self.array).dtype)
+        flat.reshape(-1)[at] = self.array
+        return Array(array=flat)
+
+
 def longest(delay: Initialiser) -> float | None:
     """The longest delay that an initialiser can give, in ms; None where it has no bound."""
     bounds = _bounds(delay)[1]
@@ -84,7 +101,7 @@ def _bounds(delay: Initialiser) -> tuple[float | None, float | None]:
             ends = sorted((float(delay.first), float(delay.last)))
         case Jitter():
             ends = [delay.dt, delay.dt * delay.most]
-        case Array() if np.size(delay.array):
+        case Array() | Listed() if np.size(delay.array):
             ends = [float(np.min(delay.array)), float(np.max(delay.array))]
         case _:
             return None, None

@@ -1,6 +1,7 @@
 """The reference's synapse types as data: which parts, which other names for settings, which other defaults.
 
-A row adds no code. `type: Synapse` with the parts named gives any other product.
+A row adds no code. An all-to-all type may be written with `connectivity: sparse` or
+`one_to_one` in place of the matrix; `type: Synapse` with the parts named gives any other product.
 """
 
 from __future__ import annotations
@@ -21,6 +22,14 @@ class Preset:
     rename: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
+
+    @property
+    def connectivities(self) -> tuple[str, ...]:
+        """What may stand in place of its connectivity: between vectors of units there are several."""
+        return BETWEEN_VECTORS if self.connectivity in BETWEEN_VECTORS else (self.connectivity,)
+
+
+BETWEEN_VECTORS = ("dense", "one_to_one", "sparse")
 
 
 FILTERS = {"filter_init": "weight_init"}

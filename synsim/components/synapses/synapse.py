@@ -24,7 +24,7 @@ from synsim.component import (
 from synsim.components.synapses import delays
 from synsim.components.synapses.connectivity.connectivity import Connectivity
 from synsim.components.synapses.connectivity.dense import DenseConnectivity
-from synsim.components.synapses.delays import Delays, Jitter
+from synsim.components.synapses.delays import Delays, Jitter, Listed
 from synsim.components.synapses.dynamics.dynamics import Dynamics
 from synsim.components.synapses.dynamics.instant import InstantDynamics
 from synsim.components.synapses.rules.rule import Rule
@@ -283,6 +283,17 @@ class Synapse(Component):
         room = delays.held(self.delay, self.max_delay, dt)
         return dataclasses.replace(self, delay=room, delay_per=self._delay_per)
 
+    def with_listed_delays(self, delays: Any) -> Synapse:
+        """With delays in ms that a file lists edge by edge."""
+        return dataclasses.replace(self, delay=Listed(array=delays), delay_per="synapse")
+
+    def with_delays_placed(self, places: Any) -> Synapse:
+        """With such delays at the places of the flat weights where their edges are."""
+        if not (isinstance(self.delay, Delays) and isinstance(self.delay.of, Listed)):
+            return self
+        of = self.delay.of.placed(places, self.connectivity.synapse_shape)
+        return dataclasses.replace(self, delay=dataclasses.replace(self.delay, of=of))
+
     def with_delays(self, seed: int, dt: float, dtype: Any) -> Synapse:
         """With its delays drawn, as many as delay_per says."""
         if not isinstance(self.delay, Delays):
@@ -343,7 +354,9 @@ def compartments_of(
 def _on_the_way(settings: Mapping[str, Any]) -> dict[str, Compartment]:
     """The compartments of delays, of short-term plasticity and of release, where there are any."""
     found: dict[str, Compartment] = {}
-    if settings.get("delay") is not None or settings.get("max_delay_steps"):
+    edges = settings.get("edges")
+    listed = edges.get("delay") if isinstance(edges, Mapping) else getattr(edges, "delay", None)
+    if settings.get("delay") is not None or settings.get("max_delay_steps") or listed is not None:
         found["in_flight"] = state("What has been sent and has not arrived, a slot for each step.", size="in_flight")
         found["next_slot"] = state("The slot that is the present step's.", size="", batch=False)
     if settings.get("short_term") is not None:

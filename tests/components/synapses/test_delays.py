@@ -8,10 +8,14 @@ import jax
 import numpy as np
 import pytest
 from conftest import choose
+from stored import same_but_for_provenance
 from test_loop import Memory, same, simulate
+from test_resume import started
 
 from synsim import api, testing
+from synsim.checkpoint import decode
 from synsim.components.synapses.delays import Delays, Jitter
+from synsim.config import load
 from synsim.device import computing
 from synsim.faults import ConfigError
 
@@ -306,6 +310,21 @@ def test_recording_changes_no_bit(unbroken):
         )
     )
     same(unbroken, simulate(LATE + more))
+
+
+@pytest.mark.parametrize("stops", choose([1], [1, 2], [1, 2, 5, 9]))
+@pytest.mark.parametrize("chunk", choose([17], [17, 7]))
+def test_what_is_under_way_arrives_after_a_resume(stops, chunk, monkeypatch, tmp_path):
+    """A run that was stopped while spikes were under way in every kind of delay leaves the file of an unbroken one."""
+    text = LATE + "  A.in_flight: {every: 5}\n  R.in_flight: {every: 5}\n  z.v: {}\n"
+    spec = load("late.yaml", text=text)
+    whole = started(spec, tmp_path / "whole", monkeypatch, chunk=chunk)
+    assert started(spec, tmp_path / "cut", monkeypatch, stops, chunk=chunk) is None
+    (kept,) = sorted((tmp_path / "cut" / "late" / "ckpt").glob("ck-*.npz"))[-1:]
+    state = decode(kept.read_bytes()).state
+    assert all(np.any(state[name]["in_flight"]) for name in "ASRP")
+    assert started(spec, tmp_path / "cut", monkeypatch, resume=True, chunk=chunk) is not None
+    same_but_for_provenance(whole / "late.h5", tmp_path / "cut" / "late" / "late.h5")
 
 
 VARIANTS = {

@@ -19,6 +19,7 @@ from test_loop import Memory
 
 from synsim import api, engine, loop, structure
 from synsim.components.synapses.connectivity.sparse import SparseConnectivity
+from synsim.components.synapses.presets import PRESETS
 from synsim.config import load
 from synsim.device import computing
 from synsim.faults import ConfigError, render
@@ -232,32 +233,37 @@ def test_20000_by_20000_is_built_in_little_memory():
 
 EDGES = np.array([[2, 0], [0, 3], [0, 1], [2, 0], [1, 3]])
 WEIGHTS = np.array([0.5, 1.5, 2.5, 3.5, 4.5])
+DELAYS = np.array([1.0, 0.0, 2.5, 4.0, 0.5])
 
 
 def written(folder: Path, kind: str) -> dict[str, Any]:
     match kind:
         case "csv":
-            lines = [f"{pre},{post},{weight}" for (pre, post), weight in zip(EDGES, WEIGHTS, strict=True)]
-            (folder / "e.csv").write_text("\n".join(["pre,post,w", *lines]))
+            rows = zip(EDGES, WEIGHTS, DELAYS, strict=True)
+            lines = [f"{pre},{post},{weight},{delay}" for (pre, post), weight, delay in rows]
+            (folder / "e.csv").write_text("\n".join(["pre,post,w,late", *lines]))
             return {"path": "e.csv", "weight": "w"}
         case "csv without names":
             lines = [f"{post},{pre}" for pre, post in EDGES]
             (folder / "e.csv").write_text("\n".join(lines))
             return {"path": "e.csv", "pre": "1", "post": "0"}
         case "npz":
-            np.savez(folder / "e.npz", pre=EDGES[:, 0], post=EDGES[:, 1], w=WEIGHTS)
+            np.savez(folder / "e.npz", pre=EDGES[:, 0], post=EDGES[:, 1], w=WEIGHTS, late=DELAYS)
             return {"path": "e.npz", "weight": "w"}
         case "h5":
             with h5py.File(folder / "e.h5", "w") as file:
-                file["a/i"], file["a/j"], file["a/w"] = EDGES[:, 0], EDGES[:, 1], WEIGHTS
+                file["a/i"], file["a/j"], file["a/w"], file["late"] = EDGES[:, 0], EDGES[:, 1], WEIGHTS, DELAYS
             return {"path": "e.h5", "pre": "a/i", "post": "a/j", "weight": "a/w"}
         case _:
             with h5py.File(folder / "e.h5", "w") as file:  # as SONATA has it
                 group = file.create_group("edges/in_to_out")
                 group["source_node_id"] = EDGES[:, 0].astype(np.uint64)
                 group["target_node_id"] = EDGES[:, 1].astype(np.uint64)
-                group["0/syn_weight"] = WEIGHTS
-                group["edge_type_id"] = np.zeros(5, np.uint32)
+                for side, nodes in (("source", "in"), ("target", "out")):
+                    group[f"{side}_node_id"].attrs["node_population"] = nodes
+                group["0/syn_weight"], group["0/delay"] = WEIGHTS, DELAYS
+                group["edge_type_id"], group["edge_group_id"] = np.zeros((2, 5), np.uint32)
+                group["edge_group_index"] = np.arange(5, dtype=np.uint64)
             return {"path": "e.h5", "population": "in_to_out", "weight": "0/syn_weight"}
 
 
@@ -278,13 +284,72 @@ def test_edges_come_from_a_file(kind, tmp_path):
     assert weights.shape == (3, 2) and graph.parts["W"].connectivity.edges is None
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(
+    ("kind", "late"), [("csv", "late"), ("npz", "late"), ("h5", "late"), ("sonata", "0/delay"), ("sonata", None)]
+)
+def test_each_edge_is_as_late_and_as_strong_as_its_file_says(kind, late, batch, tmp_path):
+    """Against sums by hand: unit i of x sends i + 1 in step 2 and -1 in step 5, steps are of 0.5 ms."""
+    edges = written(tmp_path, kind) | ({"delay": late} if late else {})
+    sent = np.zeros((batch, 20, 3))
+    sent[:, 2], sent[:, 5] = np.arange(1.0, 4.0), -1.0
+    sent *= np.arange(1.0, batch + 1.0)[:, None, None]
+    np.save(tmp_path / "x.npy", sent)
+    given = {
+        "run": {"dt": 0.5, "steps": 20, "batch": batch, "precision": "float64"},
+        "data": {"x": {"type": "file", "path": "x.npy", "axes": ["row", "step", "unit"]}},
+        "components": {"W": {"type": "StaticSynapse", "connectivity": "sparse", "shape": [3, 4], "edges": edges}},
+        "wires": {"W.inputs": "x"},
+        "record": {"W.outputs": {}, "W.delayed_inputs": {}} if late else {"W.outputs": {}},
+    }
+    if late is None:
+        given["components"]["W"]["delay"] = 2.0  # of all of them
+    (tmp_path / "one.yaml").write_text(json.dumps(given))
+    expected = np.zeros((batch, 30, 4))
+    for (pre, post), weight, delay in zip(EDGES, WEIGHTS, DELAYS if late else np.full(5, 2.0), strict=True):
+        for step in (2, 5):
+            expected[:, step + int(delay / 0.5), post] += weight * sent[:, step, pre]
+    spec = load(tmp_path / "one.yaml")
+    with computing(spec):
+        memory = Memory()
+        loop.simulate(plan(spec), memory)
+    found = np.asarray(memory.all("W.outputs")["data"]).reshape(20, batch, 4)  # a batch of one has no axis
+    np.testing.assert_allclose(found, np.moveaxis(expected[:, :20], 0, 1), rtol=1e-12)
+
+
+def test_a_file_of_edges_is_what_libsonata_reads_of_it(tmp_path):
+    libsonata = pytest.importorskip("libsonata")
+    written(tmp_path, "sonata")
+    found = libsonata.EdgeStorage(str(tmp_path / "e.h5")).open_population("in_to_out")
+    every = found.select_all()
+    sides = [found.source_nodes(every), found.target_nodes(every)]
+    values = [found.get_attribute(name, every) for name in ("syn_weight", "delay")]
+    edges = {"path": str(tmp_path / "e.h5"), "population": "in_to_out", "weight": "0/syn_weight", "delay": "0/delay"}
+    part, state = start(config({"connectivity": {"type": "sparse", "edges": edges}}, 3, 4))
+    wiring, expected = part.connectivity, np.zeros((3, 4), np.float32)
+    np.add.at(expected, tuple(sides), values[0])
+    np.testing.assert_array_equal(matrix(wiring, state["weights"]), expected)
+    there = np.asarray(wiring.present)
+    mine = zip(np.nonzero(there)[0], wiring.targets[there], state["weights"][there], strict=True)
+    late = dict(zip(mine, np.asarray(part.delay.steps)[there] * 0.5, strict=True))
+    assert late == {tuple(each[:3]): each[3] for each in zip(*sides, *values, strict=True)}
+
+
 @pytest.mark.parametrize(
     ("text", "more", "said"),
     [
-        ("pre,post\n0,1\n3,0\n", {}, "W: pre of e.csv names unit 3; there are 3, from 0 on"),
-        ("pre,post\n0,4\n", {}, "W: post of e.csv names unit 4; there are 4, from 0 on"),
-        ("pre,post\n0,-1\n", {}, "W: post of e.csv must be numbers of units, whole and from 0 on"),
-        ("pre,post\n0.5,1\n", {}, "W: pre of e.csv must be numbers of units, whole and from 0 on"),
+        ("pre,post\n0,1\n3,0\n", {}, "W: pre of e.csv names unit 3 in edge 2; there are 3, from 0 on"),
+        ("pre,post\n2,0\n0,4\n", {}, "W: post of e.csv names unit 4 in edge 2; there are 4, from 0 on"),
+        ("pre,post\n0,-1\n", {}, "W: post of e.csv must be numbers of units, whole and from 0 on: edge 1 has -1"),
+        ("pre,post\n1,1\n0.5,1\n", {}, "W: pre of e.csv must be numbers of units, whole and from 0 on: edge 2 has"),
+        ("pre,post,w\n0,1,1\n0,2,nan\n", {}, "the value at [1] of w in e.csv is nan; every value must be finite"),
+        ("pre,post,late\n0,1,1\n0,2,-1\n", {}, "W: delay of e.csv must be numbers of ms, none below 0: edge 2 has -1"),
+        ("pre,post,late\n0,1,inf\n", {}, "the value at [0] of late in e.csv is inf"),
+        ("pre,post,late\n0,1,2\n", {"delay": 2}, "W: delay and the delays in edges say two things"),
+        ("pre,post,late\n0,1,2\n", {"max_delay": 1}, "max_delay is 1 ms, but delay goes up to 2 ms"),
+        ("pre,post\n0,1\n\n0\n", {}, "e.csv: line 4 has 1 cells, and the lines before it 2"),
+        ("# edges\npre,post\n0,1\n0,one\n", {}, "e.csv: 'one' in line 4 is no number"),
+        ("pre,post\n", {}, "e.csv: holds no numbers"),
         ("a,post\n0,1\n", {}, "there is no column 'pre'. The file has columns a and post"),
         ("pre,post,w\n0,1,2\n", {"weight_init": 1.0}, "W: weight_init and the weights in edges say two things"),
         ("pre,post,w\n0,1,2\n", {"weights_per": "projection"}, "W: the weights in edges are one for each synapse"),
@@ -296,7 +361,7 @@ def test_edges_come_from_a_file(kind, tmp_path):
 def test_edges_that_cannot_be(text, more, said, tmp_path):
     (tmp_path / "e.csv").write_text(text)
     path = tmp_path / "one.yaml"
-    edges = {"path": "e.csv", **({"weight": "w"} if ",w" in text else {})}
+    edges = {"path": "e.csv", **({"weight": "w"} if ",w" in text else {"delay": "late"} if ",late" in text else {})}
     synapse = {"connectivity": "sparse", "edges": edges, **more}
     path.write_text(json.dumps(config(synapse, 3, 4)))
     spec = load(path)
@@ -429,6 +494,83 @@ def test_a_preset_is_kept_sparse_too():
     part, state = start(given)
     assert part.connectivity.type_name == "sparse" and state["weights"].shape == (40, part.connectivity.length)
     assert end(given)[1]["z.s"].sum() > 0
+
+
+SPARSE = [
+    {"connectivity": "sparse", "fan_out": 6},
+    {"connectivity": {"type": "sparse", "fan_in": 5, "autapses": False}},
+    {"connectivity": "sparse", "p_conn": 0.2, "weights_per": "projection"},
+    {"connectivity": "one_to_one"},
+]
+BETWEEN_VECTORS = [name for name, preset in PRESETS.items() if preset.connectivity == "dense"]
+
+
+def of_type(type_name: str, how: dict[str, Any], batch: int) -> dict[str, Any]:
+    """A synapse of a type between two populations of 30 that spike, with all that its parts read."""
+    given = config({}, 30, 30, batch=batch)
+    components, wires = given["components"], given["wires"]
+    chosen = PRESETS.get(type_name)
+    rule = how.get("rule", "static") if chosen is None else chosen.rule
+    dynamics = how.get("dynamics", "instant") if chosen is None else chosen.dynamics
+    components["W"] = {"type": type_name, "weight_init": 0.3, **how}
+    if dynamics != "instant":
+        components["W"] |= {"tau_decay": 5.0, "g_syn_bar": 1.0, "syn_rest": 0.0}
+        wires["W.v"] = "z.v"
+    if dynamics == "double_exponential":
+        components["W"]["tau_rise"] = 2.0
+    if rule == "trace_stdp":
+        components["W"] |= {"A_plus": 0.02, "A_minus": 0.01}
+        components |= {f"t{name}": {"type": "VarTrace", "n_units": 30, "tau_tr": 10.0} for name in "xz"}
+        wires |= {"tx.inputs": "x.outputs", "tz.inputs": "z.s", "W.preTrace": "tx.trace", "W.postTrace": "tz.trace"}
+        wires |= {"W.preSpike": "x.outputs", "W.postSpike": "z.s"}
+    elif rule != "static":
+        components["W"]["eta"] = 0.02
+        wires |= {"W.pre": "x.outputs", "W.post": "z.s"}
+    return given
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "batch"),
+    [(name, how, 1 + 2 * ((i + k) % 2)) for k, name in enumerate(BETWEEN_VECTORS) for i, how in enumerate(SPARSE)],
+    ids=str,
+)
+def test_a_type_between_vectors_takes_another_connectivity(name, how, batch):
+    """As `Synapse` with the parts of the type; a rule needs weights that are apart."""
+    chosen = PRESETS[name]
+    mine = of_type(name, how, batch)
+    if chosen.rule != "static" and "weights_per" in how:
+        with pytest.raises(ConfigError, match="one weight for all synapses cannot learn"):
+            api.check(load(mine))
+        return
+    other = of_type("Synapse", {**how, "dynamics": chosen.dynamics, "rule": chosen.rule}, batch)
+    graphs = [api.check(load(given)).phases[0].graph for given in (mine, other)]
+    assert jax.tree.structure(graphs[0]) == jax.tree.structure(graphs[1])
+    jax.tree.map(np.testing.assert_array_equal, *graphs)
+    assert graphs[0].parts["W"].connectivity.type_name in str(how["connectivity"])
+
+
+def test_a_type_between_vectors_runs_sparse():
+    taken = end(of_type("TraceSTDPSynapse", SPARSE[0], 3) | {"record": {"W.weights": {"every": 59}, "W.outputs": {}}})
+    weights = taken[1]["W.weights"]
+    assert weights.shape[1:] == (30, 6) and np.ptp(weights, axis=0).max() > 0.01 and taken[1]["W.outputs"].sum() > 1.0
+
+
+@pytest.mark.parametrize(
+    ("type_name", "settings", "said"),
+    [
+        ("AlphaSynapse", {"connectivity": "conv"}, "must name a connectivity that exists, not 'conv'"),
+        ("StaticSynapse", {"fan_out": 2}, "has no setting 'fan_out': it is of connectivity: sparse"),
+        ("ConvSynapse", {"connectivity": "sparse"}, "has no setting 'connectivity': this type slides filters"),
+        ("StaticSynapse", {"connectivity": "one_to_one", "fan_in": 3}, "has no setting 'fan_in': it is of conn"),
+        ("StaticSynapse", {"connectivity": "sparse", "fan_out": 0}, "fan_out must be"),
+    ],
+    ids=str,
+)
+def test_a_connectivity_that_a_type_cannot_have_is_a_fault(type_name, settings, said):
+    with pytest.raises(ConfigError) as caught:
+        load("one.yaml", text=json.dumps(of_type(type_name, settings, 1)))
+    lines = render(caught.value.faults)
+    assert any(said in line for line in lines) and all(line.startswith("one.yaml:1:") for line in lines), lines
 
 
 def test_weights_are_drawn_for_each_synapse_and_are_0_where_there_is_none():

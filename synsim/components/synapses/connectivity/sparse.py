@@ -37,21 +37,30 @@ class EdgeList(Declaration, type_name="edges"):
     weight: str | None = static(
         "Column, or array, of weights, as 0/syn_weight of a population; left out, weight_init says them.", default=None
     )
+    delay: str | None = static(
+        "Column, or array, of delays in ms, as 0/delay of a population; left out, the synapse's delay says them.",
+        default=None,
+    )
 
     sides: Any = made("The two sides as (2, edges), in the order of the first.", default=None)
+    rows: Any = made("Which edge of the file each of them is, the first being 1.", default=None)
     weights: Any = made("Weights, where the file has them, in the same order.", default=None)
+    delays: Any = made("Delays in ms, where the file has them, in the same order.", default=None)
 
-    def loaded(self, pre: np.ndarray, post: np.ndarray, weights: np.ndarray | None) -> EdgeList:
+    def loaded(
+        self, pre: np.ndarray, post: np.ndarray, weights: np.ndarray | None, delays: np.ndarray | None
+    ) -> EdgeList:
         """The same with what the file holds."""
         order = np.lexsort((post, pre))
+        weights, delays = (None if each is None else each[order] for each in (weights, delays))
         sides = np.stack([pre[order], post[order]]).astype(np.int64)
-        return dataclasses.replace(self, sides=sides, weights=None if weights is None else weights[order])
+        return dataclasses.replace(self, sides=sides, rows=order + 1, weights=weights, delays=delays)
 
-    def key(self, side: Literal["pre", "post", "weight"]) -> str | None:
+    def key(self, side: Literal["pre", "post", "weight", "delay"]) -> str | None:
         """The name of an array in the file."""
         written = getattr(self, side)
         if self.population is None:
-            return written or (None if side == "weight" else side)
+            return written or (side if side in SONATA else None)
         name = written or SONATA.get(side)
         return name if name is None else f"/edges/{self.population}/{name}"
 
@@ -242,7 +251,9 @@ class SparseConnectivity(Connectivity, type_name="sparse"):
         if self.edges is not None:
             for side, units, most in zip(("pre", "post"), self.edges.sides, self._sizes, strict=True):
                 if units.max() >= most:
-                    words = f"{side} of {self.edges.path} names unit {units.max()}"
+                    row = self.edges.rows[units >= most].min()
+                    unit = units[self.edges.rows == row][0]
+                    words = f"{side} of {self.edges.path} names unit {unit} in edge {row}"
                     raise ValueError(f"{words}; there are {most:,}, from 0 on")
             return Pairs(*self.edges.sides.astype(np.int32))
         less, many = not self.autapses, self.multapses

@@ -12,6 +12,7 @@ the simulation alone. Every run records all spikes.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import subprocess
 import time
@@ -42,8 +43,7 @@ def size(net: str) -> int:
 
 def brian(net: str, seed: int | None, connect_by_chance: bool) -> tuple[Any, Any, Any]:
     """The objects of a network: neurons, synapses, monitor."""
-    import brian2 as b2
-
+    b2: Any = importlib.import_module("brian2")
     b2.defaultclock.dt = DT * b2.ms
     if seed is not None:
         b2.seed(seed)
@@ -92,12 +92,12 @@ def brian(net: str, seed: int | None, connect_by_chance: bool) -> tuple[Any, Any
 
 def brunel_in_brian(g: float, eta: float) -> tuple[Any, Any, Any]:
     """Brunel (2000) with 2,500 neurons, delta synapses, fixed in-degree."""
-    import brian2 as b2
-
+    b2: Any = importlib.import_module("brian2")
     J, tau, theta = 0.5, 20.0, 20.0
     cells = b2.NeuronGroup(
         2500,
-        "dv/dt = -v / (20 * ms) : 1 (unless refractory)",
+        """dv/dt = -v / (20 * ms) : 1 (unless refractory)
+        outside : 1""",
         threshold="v > 20",
         reset="v = 10",
         refractory=2 * b2.ms,
@@ -106,19 +106,21 @@ def brunel_in_brian(g: float, eta: float) -> tuple[Any, Any, Any]:
     random = np.random.default_rng()
     made = []
     for first, last, number, jump in ((0, 2000, 200, J), (2000, 2500, 50, -g * J)):
-        synapses = b2.Synapses(cells, cells, on_pre=f"v += {jump} * int(not_refractory)", delay=1.5 * b2.ms)
+        # looked for are spikes before what arrives is added: the next step sees it, 1.5 ms after the spike
+        synapses = b2.Synapses(cells, cells, on_pre=f"v += {jump} * int(not_refractory)", delay=1.4 * b2.ms)
         rows = [first + random.choice(last - first, number, replace=False) for _ in range(2500)]
         synapses.connect(i=np.concatenate(rows), j=np.repeat(np.arange(2500), number))
         made.append(synapses)
     rate = 1000.0 * eta * theta / (J * tau)  # Hz, of all outside cells together
-    outside = b2.PoissonInput(cells, "v", N=1000, rate=rate / 1000 * b2.Hz, weight=J)
+    outside = b2.PoissonInput(cells, "outside", N=1000, rate=rate / 1000 * b2.Hz, weight=J, when="before_synapses")
+    # a refractory cell is not moved by it
+    cells.run_regularly("v += outside * int(not_refractory)\noutside = 0", when="after_synapses")
     return cells, [*made, outside], b2.SpikeMonitor(cells)
 
 
 def build(net: str, folder: Path) -> dict[str, Any]:
     """Brian2's C++ program for a network."""
-    import brian2 as b2
-
+    b2: Any = importlib.import_module("brian2")
     b2.prefs.core.default_float_dtype = np.float32
     b2.prefs.devices.cpp_standalone.openmp_threads = 0
     b2.set_device("cpp_standalone", directory=str(folder), build_on_run=False)
@@ -151,8 +153,7 @@ def count_of_spikes(results: Path) -> int:
 
 def nest_network(net: str, delay: float, seed: int) -> tuple[Any, Any]:
     """Cells and recorder. A neuron has 250 pF and 10 nS, so that currents in pA are 10 times voltages in mV."""
-    import nest
-
+    nest: Any = importlib.import_module("nest")
     nest.ResetKernel()
     nest.verbosity = nest.VerbosityLevel.ERROR
     nest.resolution = DT
@@ -193,8 +194,7 @@ def nest_network(net: str, delay: float, seed: int) -> tuple[Any, Any]:
 
 def brunel_in_nest(g: float, eta: float, delay: float) -> tuple[Any, Any]:
     """Brunel (2000) with 2,500 neurons."""
-    import nest
-
+    nest: Any = importlib.import_module("nest")
     J, tau, theta = 0.5, 20.0, 20.0
     params = dict(tau_m=tau, C_m=1.0, E_L=0.0, V_m=0.0, V_th=theta, V_reset=10.0, t_ref=2.0, I_e=0.0)
     cells = nest.Create("iaf_psc_delta", 2500, params=params)
@@ -208,8 +208,7 @@ def brunel_in_nest(g: float, eta: float, delay: float) -> tuple[Any, Any]:
 
 def recorder(cells: Any) -> Any:
     """A recorder of all spikes."""
-    import nest
-
+    nest: Any = importlib.import_module("nest")
     made = nest.Create("spike_recorder")
     nest.Connect(cells, made)
     return made
@@ -217,8 +216,7 @@ def recorder(cells: Any) -> Any:
 
 def in_nest(net: str, delay: float) -> dict[str, Any]:
     """One run, building left out."""
-    import nest
-
+    nest: Any = importlib.import_module("nest")
     _, record = nest_network(net, delay, 1)
     nest.Prepare()
     nest.Run(max(delay, DT))
@@ -234,15 +232,13 @@ def in_nest(net: str, delay: float) -> dict[str, Any]:
 def spikes(simulator: str, net: str, seed: int, out: Path) -> dict[str, Any]:
     """Times in ms and numbers of the cells that spiked, to a file."""
     if simulator == "brian":
-        import brian2 as b2
-
+        b2: Any = importlib.import_module("brian2")
         b2.prefs.codegen.target = "numpy"
         parts = brian(net, seed, connect_by_chance=True)
         b2.Network(parts[0], *parts[1], parts[2]).run(STEPS * DT * b2.ms)
         times, cells = np.asarray(parts[2].t / b2.ms), np.asarray(parts[2].i)
     else:
-        import nest
-
+        nest: Any = importlib.import_module("nest")
         _, record = nest_network(net, 1.5 if net.startswith("brunel") else DT, seed)
         nest.Simulate(STEPS * DT)
         events = record.get("events")
@@ -251,7 +247,8 @@ def spikes(simulator: str, net: str, seed: int, out: Path) -> dict[str, Any]:
     return {"spikes": len(times)}
 
 
-def main() -> None:
+def from_words() -> dict[str, Any]:
+    """What the words behind the program's name ask for."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("what", choices=("build", "brian", "nest", "spikes"))
     options.add_argument("words", nargs="+")
@@ -268,8 +265,8 @@ def main() -> None:
             found = spikes(simulator, net, int(seed), Path(out))
         case _:
             options.error("these words do not fit")
-    print(json.dumps(found))
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(from_words()))
