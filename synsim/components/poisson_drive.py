@@ -44,7 +44,7 @@ class PoissonDrive(Component):
 def poisson(key: Any, mean: jax.Array) -> jax.Array:
     """Poisson numbers, one for each mean, as floats; a mean that is not finite gives itself."""
     return lax.cond(
-        jnp.max(mean) <= INVERTED_UP_TO,
+        _none(~(mean <= INVERTED_UP_TO)),
         lambda: inverted(jax.random.uniform(key, mean.shape, mean.dtype), mean),
         lambda: jnp.where(jnp.isfinite(mean), jax.random.poisson(key, mean).astype(mean.dtype), mean),
     )
@@ -69,4 +69,9 @@ def inverted(u: jax.Array, mean: jax.Array) -> jax.Array:
         return k, p, left, n
 
     start = (jnp.zeros((), mean.dtype), jnp.exp(-mean), u, jnp.zeros_like(mean))
-    return lax.while_loop(lambda at: jnp.any(open_ones(at[1], at[2])), walk, start)[3]
+    return lax.while_loop(lambda at: ~_none(open_ones(at[1], at[2])), walk, start)[3]
+
+
+def _none(which: jax.Array) -> jax.Array:
+    """Whether none is true. Counted, since a CPU adds up whole numbers by several at once and takes no library to."""
+    return jnp.sum(which, dtype=jnp.int32) == 0
