@@ -317,6 +317,7 @@ def test_what_does_not_fit_together_is_refused_too(monkeypatch):
     monkeypatch.setattr("synsim.preflight.available_memory", lambda: 1 << 30)
     with pytest.raises(MissingInput, match=r"about .* of memory and 1 GiB are available: W.weights alone takes"):
         api.check(dense(8000, 7000))
+    monkeypatch.setattr("synsim.preflight.available_memory", lambda: 1 << 29)
     with pytest.raises(MissingInput, match=r"records that are held at once take .*; record less"):
         api.check(dense(50, 1000, run={"steps": 100_000}))
 
