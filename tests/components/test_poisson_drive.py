@@ -11,6 +11,7 @@ from stepping import run
 from through_engine import recorded
 
 from synsim.components.poisson_drive import INVERTED_UP_TO, PoissonDrive, inverted, poisson
+from synsim.one_function import fits
 
 
 def arrivals(steps, names=("arrivals",), **settings):
@@ -76,3 +77,7 @@ def test_inversion_is_the_quantile_function(dtype):
 def test_a_mean_that_is_not_finite_is_not_hidden():
     found = poisson(jax.random.key(0), jnp.asarray([2.0, jnp.nan, 300.0]))
     assert np.isnan(found[1]) and found[0] < 20 and 200 < found[2] < 400
+
+
+def test_a_drive_of_many_targets_leaves_its_network_in_one_function():
+    assert fits(jax.make_jaxpr(poisson)(jax.random.key(0), jnp.full((1, 5000), 2.0)).jaxpr)

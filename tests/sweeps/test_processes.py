@@ -13,9 +13,10 @@ from faults.command import NOISY, Done, ended, leftovers, start, synsim, until
 
 from synsim.sweeps.launchers.local import fair
 
-LONG = NOISY.partition("record:")[0].replace("name: noisy", "name: long").replace("trials: 12", "trials: 25000")
+LONG = NOISY.partition("record:")[0].replace("name: noisy", "name: long").replace("trials: 12", "trials: 50000")
 LONG += "record: {z.v: {every: trial}}\n"
 SWEPT = ("z.tau_m=10,20,30", "W.A_plus=1e-2,2e-2", "--lanes", "1", "--processes", "2")
+LONGER = ("long.yaml", *SWEPT, "--set", "run.trials=1000000")  # lasts until it is stopped, however slow all else is
 POINTS = 6
 
 
@@ -78,7 +79,7 @@ def test_a_killed_process_loses_its_own_group_alone(place):
 @pytest.mark.parametrize("number", choose([signal.SIGINT], [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1]))
 def test_signals_are_passed_on(place, number):
     folder = place / "runs" / "long"
-    process = start("sweep", "long.yaml", *SWEPT, cwd=place)
+    process = start("sweep", *LONGER, cwd=place)
     until(lambda: saves(folder, 0, 1), process)
     workers = [holder(folder, group) for group in (0, 1)]
     process.send_signal(number)
@@ -90,7 +91,7 @@ def test_signals_are_passed_on(place, number):
 
 def test_processes_stop_when_who_started_them_is_gone(place):
     folder = place / "runs" / "long"
-    process = start("sweep", "long.yaml", *SWEPT, cwd=place)
+    process = start("sweep", *LONGER, cwd=place)
     until(lambda: saves(folder, 0, 1), process)
     workers = [holder(folder, group) for group in (0, 1)]
     assert counts(folder)["running"] == 2
@@ -102,10 +103,9 @@ def test_processes_stop_when_who_started_them_is_gone(place):
 
 def test_one_command_at_a_time_and_cancelled_from_another_terminal(place):
     folder = place / "runs" / "long"
-    longer = ("long.yaml", *SWEPT, "--set", "run.trials=1000000")  # so that it lasts while three others start
-    process = start("sweep", *longer, cwd=place)
+    process = start("sweep", *LONGER, cwd=place)
     until(lambda: saves(folder, 0, 1), process)
-    other = synsim("sweep", *longer, "--quiet", cwd=place).clear(73)
+    other = synsim("sweep", *LONGER, "--quiet", cwd=place).clear(73)
     assert "is being written by process" in other.last and other.last.endswith("to go on: synsim sweep runs/long")
     told: Done = synsim("sweep", "--cancel", "runs/long", cwd=place).clear(0)
     assert told.err.count("was told to stop") == 2
