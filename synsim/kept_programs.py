@@ -21,7 +21,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jaxlib.version
@@ -37,7 +37,7 @@ from synsim.spec import Spec
 
 FORMAT = 1
 LARGEST = 24 << 20  # bytes of machine code that are kept
-MOST = 8  # programs of a config: those that it needed first are loaded at each start
+MOST = 24  # programs of a config: those that it needed first are loaded at each start
 
 
 class KeptPrograms(Programs):
@@ -46,6 +46,8 @@ class KeptPrograms(Programs):
     def __init__(self, phase: PhasePlan, start: Start):
         super().__init__(phase)
         self._start = start
+        self.chunk_steps = start.chunk_steps.get(phase.name)
+        start.phases.append(self)
         constants = hashlib.sha256()
         for i, leaf in enumerate(self._leaves):
             if i not in set(self._given_at):
@@ -87,7 +89,11 @@ class Start:
         self._about = json.dumps(_circumstances(device))
         decides = f"{self._about} {_code()} {json.dumps({**spec.resolved(), 'name': None})}"
         self._path = folder / f"{hashlib.sha256(decides.encode()).hexdigest()}-start"
-        self._shapes, self._programs = _read_start(self._path)
+        left = _read_start(self._path)
+        self._shapes, self._programs = left.shapes, left.programs
+        self.chunk_steps = left.chunk_steps  # by phase: the length of a chunk that an earlier start measured
+        self.phases: list[KeptPrograms] = []
+        self._used: dict[str, str] = {}  # programs, in the order in which they were needed
         self._thread = ThreadPoolExecutor(1, "programs")
         self._loading = {
             file: _guessed.pop(folder / file, None) or self._thread.submit(_load, folder / file, device)
@@ -104,8 +110,12 @@ class Start:
 
     def program(self, key: str) -> Callable[..., Any] | None:
         """The program of that key, or None."""
-        loading = self._loading.get(self._programs.get(key, ""))
-        return None if loading is None else loading.result()
+        file = self._programs.get(key, "")
+        loading = self._loading.get(file)
+        program = None if loading is None else loading.result()
+        if program is not None:
+            self._used[key] = file
+        return program
 
     def compiled(self, key: str, lowered: Any, arguments: int, compiling: Callable[[Any], Any]) -> Callable[..., Any]:
         """What was lowered, as an earlier start compiled it or compiled now, and kept under that key."""
@@ -120,11 +130,21 @@ class Start:
         self._thread.submit(self._keep, key, file, compiled, arguments)  # beside whatever goes on meanwhile
         return compiled
 
-    def end(self, guess: Guess | None) -> None:
-        """Wait until all is kept, and let the command that this is be known by what it needs."""
+    def end(self, complete: bool, guess: Guess | None) -> None:
+        """Wait until all is kept, and let the command that this is be known by what it needs.
+
+        What a complete run did without is not loaded again.
+        """
         self._thread.shutdown(wait=True)
+        measured = {each.phase.name: each.chunk_steps for each in self.phases if each.chunk_steps}
+        left = self._programs, self.chunk_steps
+        self.chunk_steps = self.chunk_steps | measured
+        if complete:
+            self._programs = self._used
+        if left != (self._programs, self.chunk_steps):
+            self._write()
         if guess is not None:
-            guess.leave(self._folder / file for file in list(self._programs.values())[:MOST])
+            guess.leave(self._folder / file for file in self._programs.values())
 
     def _keep(self, key: str, file: str, compiled: Any, arguments: int) -> None:
         with suppress(Exception):  # no run fails because it cannot be kept for the next
@@ -140,11 +160,14 @@ class Start:
 
     def _tell(self, key: str, file: str) -> None:
         """Let later starts of this config load the program at once."""
-        self._programs[key] = file
-        if len(self._programs) <= MOST:
-            written = {"format": FORMAT, "shapes": sorted(self._shapes), "programs": self._programs}
-            with suppress(OSError):
-                _write(self._path, json.dumps(written).encode())
+        if len(self._programs) < MOST:
+            self._programs[key] = self._used[key] = file
+            self._write()
+
+    def _write(self) -> None:
+        left = _Left(sorted(self._shapes), self._programs, self.chunk_steps)
+        with suppress(OSError):
+            _write(self._path, json.dumps({"format": FORMAT, **left._asdict()}).encode())
 
 
 def _load(path: Path, device: Any) -> Callable[..., Any] | None:
@@ -187,11 +210,12 @@ def start_of(spec: Spec, device: Any, guess: Guess | None = None) -> Iterator[St
     if folder is None or not ours:
         yield None
         return
-    start = Start(folder, spec, device)
+    start, complete = Start(folder, spec, device), False
     try:
         yield start
+        complete = True
     finally:
-        start.end(guess)
+        start.end(complete, guess)
 
 
 def _circumstances(device: Any) -> list[Any]:
@@ -226,13 +250,22 @@ def _digest_of_shapes(structure: Any) -> str:
     return hashlib.sha256(json.dumps(shapes).encode()).hexdigest()
 
 
-def _read_start(path: Path) -> tuple[set[str], dict[str, str]]:
+class _Left(NamedTuple):
+    """What a start leaves to the next of the same config."""
+
+    shapes: Any  # digests of the structures of graphs that were found right
+    programs: dict[str, str]  # their files, by what decides them
+    chunk_steps: dict[str, int]  # by phase
+
+
+def _read_start(path: Path) -> _Left:
     with suppress(OSError, ValueError, KeyError, TypeError):
         left = json.loads(read_regular(path))
         if left["format"] == FORMAT:
             os.utime(path)
-            return set(left["shapes"]), dict(left["programs"])
-    return set(), {}
+            lengths = {str(phase): int(steps) for phase, steps in left["chunk_steps"].items() if int(steps) > 0}
+            return _Left(set(left["shapes"]), dict(left["programs"]), lengths)
+    return _Left(set(), {}, {})
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -128,9 +128,11 @@ def simulate(
             if phase.index and here is None:
                 carry = carry._replace(state=program.call(engine.begin_phase, (), carry.state))
             part = _Phase(it, phase, program, saving, stop, progress, began)
-            known = fitted(phase, lengths[phase.name]) if phase.name in lengths else None
+            known = lengths.get(phase.name) or program.chunk_steps
+            known = fitted(phase, known) if known else None
             carry = part.run(carry, chunk or known, rate, *((here.trial, here.k) if here else ()))
             lengths[phase.name], rate = part.length, part.rate
+            program.chunk_steps = None if chunk else part.length
             readouts[phase.name] = _readouts(phase, carry.state)
             saving.common = replace(saving.common, readouts=dict(readouts), chunk_steps=dict(lengths))
         saving.settle()

@@ -32,6 +32,7 @@ class Programs:
         """`compiled` are programs of an equal phase that there are already, and takes in those that are made."""
         self.phase = phase
         self.compile_seconds = 0.0
+        self.chunk_steps: int | None = None  # the length of a chunk that was measured, where it is known
         leaves, self._tree = jax.tree.flatten(phase.graph)
         # leaves that are arguments of the programs
         self._given_at = [i for i, leaf in enumerate(leaves) if np.size(leaf) > CONSTANT_ELEMENTS or _drawn(leaf)]

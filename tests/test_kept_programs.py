@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from stored import same_but_for_provenance
 
-from synsim import api, engine, kept_programs, programs
+from synsim import api, engine, kept_programs, loop, programs
 from synsim.engine import Carry
 from synsim.faults import ConfigError
 from synsim.kept_programs import _outcome, _written
@@ -174,12 +174,44 @@ def test_a_start_that_says_nonsense_is_not_believed(tmp_path, compiled, cache):
     files = list(left["programs"].values())
     assert len(set(files)) >= 2
     swapped = dict(zip(left["programs"], reversed(files), strict=True))
-    for nonsense in ([], {"format": 1}, {**left, "programs": 3}, {**left, "format": 0}, {**left, "shapes": None}):
+    for nonsense in (
+        [],
+        {"format": 1},
+        {**left, "programs": 3},
+        {**left, "format": 0},
+        {**left, "shapes": None},
+        {**left, "chunk_steps": {"x": -1}},
+    ):
         path.write_text(json.dumps(nonsense))
         same_but_for_provenance(first, start(tmp_path))
     path.write_text(json.dumps({**left, "programs": swapped}))
     with pytest.raises(TypeError, match="the program takes"):
         start(tmp_path)
+
+
+def test_a_second_start_takes_chunks_as_long_and_keeps_what_it_needs(tmp_path, compiled, cache, monkeypatch):
+    """The length of a chunk is measured once; programs that only measuring needed are not loaded again."""
+    text = CONFIG.replace("steps: 80, trials: 2", "steps: 6000")
+    monkeypatch.setattr(loop, "first_length", lambda phase: 1024)
+    monkeypatch.setattr(loop, "CHUNK_SECONDS", 1.0)
+    monkeypatch.setattr(loop, "fitted", lambda phase, length: min(2048, length))
+    first = start(tmp_path, text)
+    (path,) = cache.rglob("*-start")
+    left = json.loads(path.read_text())
+    assert left["chunk_steps"] == {"run": 2048}
+    assert len(left["programs"]) >= 4
+    compiled.clear()
+    second = start(tmp_path, text)
+    same_but_for_provenance(first, second)
+    with h5py.File(first) as one, h5py.File(second) as two:
+        assert [file["provenance"].attrs["chunk_steps"].tolist() for file in (one, two)] == [[2048], [2048]]
+    fewer = json.loads(path.read_text())["programs"]
+    assert "check" not in compiled
+    assert fewer != left["programs"]
+    compiled.clear()
+    same_but_for_provenance(first, start(tmp_path, text))
+    assert compiled == []
+    assert json.loads(path.read_text())["programs"] == fewer
 
 
 def test_no_folder_to_keep_them_in(tmp_path, compiled, cache):
