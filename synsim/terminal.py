@@ -117,6 +117,9 @@ class Screen:
         self._size = (0, 0)
         self._handlers: dict[int, Any] = {}
         self._echo: list[Any] = []
+        self.left = (
+            False  # whether the user asked to leave: what fails from then on may be a library that was interrupted
+        )
 
     @property
     def size(self) -> tuple[int, int]:
@@ -126,8 +129,8 @@ class Screen:
 
     def __enter__(self) -> Screen:
         if self.live:
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                self._handlers[number] = signal.signal(number, _leave)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                self._handlers[number] = signal.signal(number, self._leave)
             self._silence()
             _put("\x1b[?1049h\x1b[?25l")
         return self
@@ -139,6 +142,10 @@ class Screen:
                 signal.signal(number, handler)
             if self._echo:
                 termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, self._echo)
+
+    def _leave(self, *_: object) -> None:
+        self.left = True
+        raise KeyboardInterrupt
 
     def _silence(self) -> None:
         """Keys that are pressed leave no letters on the page."""
@@ -168,10 +175,6 @@ class Screen:
     def _styled(line: Any) -> str:
         colours = coloured(sys.stdout)
         return "".join(f"\x1b[{STYLES[how]}m{text}\x1b[0m" if text and how and colours else text for text, how in line)
-
-
-def _leave(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _put(words: str) -> None:

@@ -63,4 +63,7 @@ def _follow(watched: Any, lines: Any, line: Any, is_complete: Any, every: float,
                 view = watched.look(clock())
         except KeyboardInterrupt:
             pass
+        except Exception:
+            if not screen.left:
+                raise
     return is_complete(view)
