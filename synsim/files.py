@@ -164,14 +164,15 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
         left = left[os.write(fd, left) :]
 
 
-class Disk(io.RawIOBase):
-    """A file for HDF5 to write to that never shows it a failure: HDF5 corrupts the process when its disk is full.
+class Placed(io.RawIOBase):
+    """A file for HDF5 to write to that knows its place in it; what is read and written is up to its kind."""
 
-    The first error is kept in `error` for the caller, who looks at it and gives up.
-    """
+    _at = 0
 
-    def __init__(self, fd: int):
-        self._fd, self._at, self.error = fd, 0, None
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        raise NotImplementedError
 
     def readable(self) -> bool:
         return True
@@ -183,11 +184,25 @@ class Disk(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = os.fstat(self._fd).st_size + offset if whence == os.SEEK_END else offset + self._at * whence
+        self._at = self.size + offset if whence == os.SEEK_END else offset + self._at * whence
         return self._at
 
     def tell(self) -> int:
         return self._at
+
+
+class Disk(Placed):
+    """A file for HDF5 to write to that never shows it a failure: HDF5 corrupts the process when its disk is full.
+
+    The first error is kept in `error` for the caller, who looks at it and gives up.
+    """
+
+    def __init__(self, fd: int):
+        self._fd, self.error = fd, None
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self._fd).st_size
 
     def readinto(self, buffer: Any) -> int:
         data = os.pread(self._fd, len(buffer), self._at)

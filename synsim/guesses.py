@@ -23,6 +23,16 @@ def cache_folder() -> Path:
     return Path(given or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "synsim"))
 
 
+def put(path: Path, data: bytes) -> None:
+    """Put a file there whole, whoever else does so at the same time; a loss of power may cost it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 class Guess:
     """What a config with some settings is expected to need: what it needed last time."""
 
@@ -47,9 +57,7 @@ class Guess:
             if self._path.exists() and self._path.read_bytes() == written:
                 return
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-            temporary.write_bytes(written)
-            temporary.replace(self._path)
+            put(self._path, written)
             others = sorted(self._path.parent.iterdir(), key=lambda path: path.stat().st_mtime)
             for path in others[: max(0, len(others) - MOST)]:
                 path.unlink()

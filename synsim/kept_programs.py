@@ -30,7 +30,7 @@ import numpy as np
 from synsim.device import find_device, use_compilation_cache
 from synsim.engine import Carry
 from synsim.files import opened_seal, read_regular, seal
-from synsim.guesses import Guess
+from synsim.guesses import Guess, put
 from synsim.plan import PhasePlan
 from synsim.programs import Programs
 from synsim.spec import Spec
@@ -48,9 +48,9 @@ class KeptPrograms(Programs):
         self._start = start
         self.chunk_steps = start.chunk_steps.get(phase.name)
         start.phases.append(self)
-        constants = hashlib.sha256()
+        constants, given = hashlib.sha256(), set(self._given_at)
         for i, leaf in enumerate(self._leaves):
-            if i not in set(self._given_at):
+            if i not in given:
                 constants.update(f"{_signature(leaf)} ".encode() + np.ascontiguousarray(leaf).tobytes())
         self._constants = constants.hexdigest()
 
@@ -74,10 +74,9 @@ _guessed: dict[Path, Future[Callable[..., Any] | None]] = {}  # what is being lo
 
 def preload(guess: Guess) -> None:
     """Begin to load the programs that a command is expected to need."""
-    files = guess.programs()
-    thread = ThreadPoolExecutor(1, "guesses")
-    for file in files:
-        _guessed[file] = thread.submit(_load, file, find_device("cpu"))
+    thread, device = ThreadPoolExecutor(1, "guesses"), find_device("cpu")
+    for file in guess.programs():
+        _guessed[file] = thread.submit(_load, file, device)
     thread.shutdown(wait=False)
 
 
@@ -155,7 +154,7 @@ class Start:
             if len(executable.get_parameter_layouts()) == arguments and len(machine_code) <= LARGEST:
                 head = json.dumps({"file": file, "arguments": arguments, "outcome": outcome}).encode()
                 content = head + b"\n" + zlib.compress(machine_code, 1)
-                _write(self._folder / file, content + seal(hashlib.sha256(content)))
+                put(self._folder / file, content + seal(hashlib.sha256(content)))
                 self._tell(key, file)
 
     def _tell(self, key: str, file: str) -> None:
@@ -167,7 +166,7 @@ class Start:
     def _write(self) -> None:
         left = _Left(sorted(self._shapes), self._programs, self.chunk_steps)
         with suppress(OSError):
-            _write(self._path, json.dumps({"format": FORMAT, **left._asdict()}).encode())
+            put(self._path, json.dumps({"format": FORMAT, **left._asdict()}).encode())
 
 
 def _load(path: Path, device: Any) -> Callable[..., Any] | None:
@@ -246,8 +245,8 @@ def _signature(leaf: Any) -> list[Any]:
 
 
 def _digest_of_shapes(structure: Any) -> str:
-    _, shapes = structure
-    return hashlib.sha256(json.dumps(shapes).encode()).hexdigest()
+    _, shapes, sources = structure
+    return hashlib.sha256(f"{json.dumps(shapes)} {sources}".encode()).hexdigest()
 
 
 class _Left(NamedTuple):
@@ -266,16 +265,6 @@ def _read_start(path: Path) -> _Left:
             lengths = {str(phase): int(steps) for phase, steps in left["chunk_steps"].items() if int(steps) > 0}
             return _Left(set(left["shapes"]), dict(left["programs"]), lengths)
     return _Left(set(), {}, {})
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Put a file there whole, whoever else does so at the same time; a loss of power may cost it, and is noticed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 # an outcome as JSON: the number of each array in dicts, tuples and lists, and in a carry

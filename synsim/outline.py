@@ -7,39 +7,27 @@ what is left is a file in parts, in order: structure, rows, structure, …
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import h5py
 import numpy as np
 
+from synsim.files import Placed
+
 ALIGNED = 4096  # where the rows of a dataset begin
 
 
-class Outline(io.RawIOBase):
+class Outline(Placed):
     """A file for HDF5 to write to that keeps what is written, and nothing where nothing is."""
 
     def __init__(self) -> None:
         self._writes: list[tuple[int, bytes]] = []
-        self._at = self._size = 0
+        self._size = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = self._size + offset if whence == os.SEEK_END else offset + self._at * whence
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
+    @property
+    def size(self) -> int:
+        return self._size
 
     def readinto(self, buffer: Any) -> int:
         stop = min(self._at + len(buffer), self._size)

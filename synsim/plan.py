@@ -227,9 +227,12 @@ def plan(spec: Spec, checked: Checked | None = None) -> RunPlan:
 
 
 def structure_of(graph: Graph) -> tuple[Any, ...]:
-    """All of a graph but its numbers: graphs for which it is equal are one program."""
+    """All of a graph but its numbers: graphs for which it is equal are one program.
+
+    What its data look like, which is part of the tree too, stands by itself: the words of a tree may leave things out.
+    """
     leaves, tree = jax.tree.flatten(graph)
-    return tree, tuple((np.shape(leaf), np.result_type(leaf).name) for leaf in leaves)
+    return tree, tuple((np.shape(leaf), np.result_type(leaf).name) for leaf in leaves), graph.sources
 
 
 def _refuse_too_large(estimate: Estimate) -> None:

@@ -136,6 +136,18 @@ def test_a_number_from_a_file_is_looked_at(tmp_path, compiled):
         start(tmp_path, text)
 
 
+def test_data_of_another_kind_are_checked_again(tmp_path, compiled):
+    text = CONFIG.replace("x.inputs: 1.0", "x.inputs: rates") + "data: {rates: {type: file, path: r.npy}}\n"
+    np.save(tmp_path / "r.npy", np.ones((2, 30)))
+    first = start(tmp_path, text)
+    compiled.clear()
+    same_but_for_provenance(first, start(tmp_path, text))
+    assert compiled == []
+    np.save(tmp_path / "r.npy", np.ones((2, 30), np.int64))
+    start(tmp_path, text)
+    assert "check" in compiled
+
+
 def test_other_code_is_another_program(tmp_path, compiled, monkeypatch):
     start(tmp_path)
     compiled.clear()

@@ -204,7 +204,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "locks": ("faults", "files"),
     "foreign": ("compression", "faults", "sandbox", "segments"),
     "sandbox": ("faults",),
-    "outline": (),
+    "outline": ("files",),
     "segments": ("blocks", "compression", "faults", "layout", "outline"),
     "labelled": (),  # rows of a file, whatever they are of, as xarray knows them
     "trains": ("faults",),
