@@ -1,7 +1,8 @@
 """A seal for large files, of which a part can be held against it without a look at the rest.
 
-The content is followed by a table, the SHA-256 of each of its blocks of half a MiB, and by a line of 80 bytes with the
-SHA-256 of the table and of the content's length. Each byte is hashed once, and in the pass that writes it.
+The content is followed by a table, the XXH3 (128 bits) of each of its blocks of half a MiB, and by a line of 80 bytes
+with the SHA-256 of the table and of the content's length. Each byte is hashed once, and in the pass that writes it: by
+what tells damage in a thirtieth of the time that SHA-256 takes, which is more than a disk needs.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable
 
+import xxhash
+
 MARK = b"\nsynsim-blocks "
 LINE_BYTES = len(MARK) + 64 + 1
 BLOCK_BYTES = 1 << 19
-DIGEST_BYTES = 32
+DIGEST_BYTES = 16
 
 
 def digests(pieces: Iterable[memoryview]) -> bytes:
     """The table of a stretch of content that begins where a block does, and ends so or with the content."""
-    made, digest, room = [], hashlib.sha256(), BLOCK_BYTES
+    made, digest, room = [], xxhash.xxh3_128(), BLOCK_BYTES
     for piece in pieces:
         while piece:
             digest.update(piece[:room])
@@ -26,7 +29,7 @@ def digests(pieces: Iterable[memoryview]) -> bytes:
             piece, room = piece[taken:], room - taken
             if not room:
                 made.append(digest.digest())
-                digest, room = hashlib.sha256(), BLOCK_BYTES
+                digest, room = xxhash.xxh3_128(), BLOCK_BYTES
     if room < BLOCK_BYTES:
         made.append(digest.digest())
     return b"".join(made)
@@ -77,6 +80,6 @@ def read_into(fd: int, start: int, out: memoryview) -> None:
 def _block(fd: int, number: int, size: int, table: bytes) -> memoryview:
     at = number * BLOCK_BYTES
     block = os.pread(fd, min(BLOCK_BYTES, size - at), at)
-    if hashlib.sha256(block).digest() != table[DIGEST_BYTES * number : DIGEST_BYTES * (number + 1)]:
+    if xxhash.xxh3_128_digest(block) != table[DIGEST_BYTES * number : DIGEST_BYTES * (number + 1)]:
         raise ValueError("it is not as it was written")
     return memoryview(block)

@@ -452,21 +452,24 @@ def steps(
     data: Mapping[str, Any],
     g0: Any,
     k0: Any,
-    length: int,
+    length: Any,
     careful: bool = False,
     ends_trial: bool = False,
+    buffers: Mapping[str, Any] | None = None,
 ) -> tuple[Carry, dict[str, Any]]:
     """`length` steps of one trial from its step k0 on; g0 is the stamp of the trial's first step.
 
     Returns the carry and, by path, the records taken: every step as (length, …); at a coarser rate as
-    (most that any such stretch can hold, …), of which `Take.held_by` says how many are real. `careful` also looks
-    for non-finite values in learned arrays at every step, which costs a pass over them; else they are looked at in the
-    end, unless `ends_trial` says that `end_trial` follows, which does so too.
+    (most that any such stretch can hold, …), of which `Take.held_by` says how many are real. `buffers` are arrays to
+    write them to, of which the rows beyond are left as they are: those that `room` describes, for at least as many
+    steps; `length` need not be known then before the program runs. `careful` also looks for non-finite values in
+    learned arrays at every step, which costs a pass over them; else they are looked at in the end, unless `ends_trial`
+    says that `end_trial` follows, which does so too.
     """
     calls, keys = graph.order.step, _keys(graph, graph.order.step)
     takes = [take for take in takes if not take.each_trial]
     every = [take for take in takes if take.every_step(graph.steps)]
-    coarse = [take for take in takes if not take.every_step(graph.steps)]
+    coarse = _at_the_same_steps(take for take in takes if not take.every_step(graph.steps))
 
     def called(state: State, held: Held, zero: Any, k: Any) -> tuple[State, Held]:
         moment = Moment(k, g0 + k.astype(jnp.uint32), zero)
@@ -501,16 +504,16 @@ def steps(
         rows = {
             path: lax.dynamic_update_index_in_dim(buffers[path], row, i, 0) for path, row in (taken | words).items()
         }
-        for take in coarse:
-            slot = take.slot(k) - take.slots_before(k0)
+        for together in coarse:
+            first = together[0]
             # a branch, because a weight matrix written at every step would cost a pass over it
-            rows[take.path] = lax.cond(
-                take.takes(k),
-                lambda b, v, at: lax.dynamic_update_index_in_dim(b, v, at, 0),
-                lambda b, v, at: b,
-                buffers[take.path],
-                take.value(state, held),
-                slot,
+            rows |= lax.cond(
+                first.takes(k),
+                lambda old, new, at: {p: lax.dynamic_update_index_in_dim(old[p], new[p], at, 0) for p in old},
+                lambda old, new, at: old,
+                {take.path: buffers[take.path] for take in together},
+                {take.path: take.value(state, held) for take in together},
+                first.slot(k) - first.slots_before(k0),
             )
         return Scanned(Carry(state, held, bad, zero), rows, words)
 
@@ -530,17 +533,33 @@ def steps(
             given = step(given, jnp.int32(length - 1))
         return given.carry, given.buffers
 
-    buffers = {}
-    for take in takes:
-        row = jax.eval_shape(take.value, carry.state, carry.held)
-        rows = length if take in every else take.most_in(length)
-        buffers[take.path] = jnp.zeros((rows, *row.shape), row.dtype)
+    if buffers is None:
+        shapes = room(takes, graph.steps, carry, length)
+        buffers = {path: jnp.zeros(shape.shape, shape.dtype) for path, shape in shapes.items()}
     # many small operations: a program for each would take longer than what it computes
-    carry, taken = in_one_function(scanned, fits)(carry, buffers)
+    carry, taken = in_one_function(scanned, fits)(carry, dict(buffers))
     if not ends_trial:
         last = g0 + (k0 + length - 1).astype(jnp.uint32)
         carry = carry._replace(bad=_noted(carry.bad, all_finite(carry.state, unread), last))
     return carry, taken
+
+
+def _at_the_same_steps(takes: Iterable[Take]) -> list[list[Take]]:
+    groups: dict[tuple[int, int, int], list[Take]] = {}
+    for take in takes:
+        groups.setdefault((take.first, take.every, take.stop), []).append(take)
+    return list(groups.values())
+
+
+def room(takes: Sequence[Take], steps: int, carry: Any, length: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """The arrays that hold what is recorded in `length` steps on end of a trial of `steps`."""
+    shapes = {}
+    for take in takes:
+        if not take.each_trial:
+            row = jax.eval_shape(take.value, carry.state, carry.held)
+            rows = length if take.every_step(steps) else take.most_in(length)
+            shapes[take.path] = jax.ShapeDtypeStruct((rows, *row.shape), row.dtype)
+    return shapes
 
 
 def _unread(graph: Graph, takes: Sequence[Take], called: Callable[..., Any], carry: Carry) -> Paths:

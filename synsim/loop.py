@@ -133,6 +133,7 @@ def simulate(
             carry = part.run(carry, chunk or known, rate, *((here.trial, here.k) if here else ()))
             lengths[phase.name], rate = part.length, part.rate
             program.chunk_steps = None if chunk else part.length
+            program.buffers.forget()
             readouts[phase.name] = _readouts(phase, carry.state)
             saving.common = replace(saving.common, readouts=dict(readouts), chunk_steps=dict(lengths))
         saving.settle()
@@ -170,6 +171,7 @@ class _Phase:
         self.rate = 0.0
         self.finished = 0.0  # when the last piece was
         self.length = 0  # of a chunk, in steps
+        self.most = 0  # steps of a trial that one program can do
 
     def run(self, carry: Carry, chunk: int | None, rate: float, trial: int = 0, k: int = 0) -> Carry:
         """The carry after the phase, from step `k` of a trial on.
@@ -180,6 +182,7 @@ class _Phase:
         length = chunk or (fitted(phase, int(rate * CHUNK_SECONDS)) if rate else first_length(phase))
         settled = chunk is not None or length >= phase.steps
         self.length = length
+        self.most = min(steps, max(length, fitted(phase, phase.steps)))
         waiting: tuple[Piece, Carry, Carry, Any, float] | None = None
         while trial < phase.trials or waiting:
             if waiting is None and self.stop():
@@ -188,6 +191,8 @@ class _Phase:
             waiting = None
             if trial < phase.trials:
                 piece = next(pieces(phase.trials, steps, length, trial, k))
+                if not settled:
+                    jax.block_until_ready(carry)  # to draw the start of a network may take longer than a chunk
                 compiled = self.program.compile_seconds
                 since = time.perf_counter()
                 after, taken = self._dispatch(piece, carry)
@@ -195,8 +200,9 @@ class _Phase:
                 waiting = (piece, carry, after, taken, since)
                 carry = after
                 trial, k = piece.following(steps)
-                if not settled:  # the first chunk is timed alone
+                if not settled:  # the first chunks are timed alone
                     jax.block_until_ready(after)
+                if not settled and self.program.compile_seconds == compiled:  # else much besides goes on meanwhile
                     seconds = max(1e-6, time.perf_counter() - since)
                     if not 0.2 * CHUNK_SECONDS < seconds < 2 * CHUNK_SECONDS:
                         length = fitted(phase, int(piece.length * CHUNK_SECONDS / seconds))
@@ -224,7 +230,8 @@ class _Phase:
         if piece.k == 0:
             carry = program.begin(carry, _one_trial(phase, piece.trial, 0, 1), g0)
         data = _one_trial(phase, piece.trial, piece.k, piece.length)
-        carry, taken = program.steps(carry, data, g0, piece.k, piece.length)
+        streamed = any(isinstance(each, engine.Frames) for each in data.values())  # as many frames as there are steps
+        carry, taken = program.steps(carry, data, g0, piece.k, piece.length, None if streamed else self.most)
         if piece.k + piece.length == steps:
             carry, last = program.end(carry, _one_trial(phase, piece.trial, steps - 1, 1), g0 + steps - 1)
             taken = taken | last
@@ -238,7 +245,7 @@ class _Phase:
         self.rate, self.finished = rate if not self.rate else 0.5 * (self.rate + rate), now
         if self.phase.lanes is None and int(bad) != NEVER:  # a lane that goes bad leaves the others alone
             _report_bad(self.it, self.phase, self.program, self.saving, piece, before)
-        self.saving.add(self.phase, piece, taken, after)
+        self.saving.add(self.phase, piece, taken, after, self.program.buffers.read)
         phase, steps = self.phase, self.phase.graph.steps
         step = phase.first_step + piece.trial * steps + piece.k + piece.length
         self.progress(
@@ -312,7 +319,7 @@ def _report_bad(it: RunPlan, phase: PhasePlan, program: Programs, saving: Saving
         before = carry
         if one.k == 0:
             carry = program.begin(carry, data, g0)
-        carry, taken = program.steps(carry, data, g0, one.k, 1, True)
+        carry, taken = program.steps(carry, data, g0, one.k, 1, careful=True)
         if int(carry.bad) == NEVER and one.k == steps - 1:
             carry, last = program.end(carry, data, g0 + steps - 1)
             taken = taken | last

@@ -18,9 +18,11 @@ from synsim.engine import Carry
 from synsim.graph import Graph
 from synsim.one_function import in_pieces
 from synsim.plan import PhasePlan
+from synsim.record_buffers import RecordBuffers
 from synsim.records import Take
 
 BEING_KEPT_SECONDS = 60.0  # a file that was written to as lately may not be whole yet
+BUFFERS = 6  # which argument of `engine.steps`' programs holds the arrays that they may write to
 CONSTANT_ELEMENTS = 1 << 10  # a larger array in the graph is an argument of the program, not a constant in it
 
 
@@ -33,6 +35,8 @@ class Programs:
         self.phase = phase
         self.compile_seconds = 0.0
         self.chunk_steps: int | None = None  # the length of a chunk that was measured, where it is known
+        self.buffers = RecordBuffers()  # what records are written to
+        self._room: dict[int, dict[str, Any]] = {}
         leaves, self._tree = jax.tree.flatten(phase.graph)
         # leaves that are arguments of the programs
         self._given_at = [i for i, leaf in enumerate(leaves) if np.size(leaf) > CONSTANT_ELEMENTS or _drawn(leaf)]
@@ -69,8 +73,9 @@ class Programs:
 
     def _program(self, what: Callable[..., Any], static: tuple, args: tuple) -> Any:
         """The function that is compiled for these arguments."""
-        del args
-        return jax.jit(lambda given, *rest: what(self.graph(given), *rest, *static), keep_unused=True)
+        given_back = () if len(args) < BUFFERS else (BUFFERS,)
+        program = lambda given, *rest: what(self.graph(given), *rest, *static)  # noqa: E731
+        return jax.jit(program, keep_unused=True, donate_argnums=given_back)
 
     def trials(self, carry: Carry, data: Any, g0: int, n: int) -> Any:
         """`n` whole trials."""
@@ -80,9 +85,19 @@ class Programs:
         """The calls at a trial's start."""
         return self.call(engine.begin_trial, (), carry, data, np.uint32(g))
 
-    def steps(self, carry: Carry, data: Any, g0: int, k0: int, length: int, careful: bool = False) -> Any:
-        """Some steps of one trial."""
-        return self.call(steps_of(self.phase.takes), (length, careful), carry, data, np.uint32(g0), np.int32(k0))
+    def steps(
+        self, carry: Carry, data: Any, g0: int, k0: int, length: int, most: int | None = None, careful: bool = False
+    ) -> Any:
+        """`length` steps of one trial, by a program that can do up to `most`."""
+        most = length if most is None else most
+        counted = (np.uint32(g0), np.int32(k0), np.int32(length))
+        return self.call(steps_of(self.phase.takes), (most, careful), carry, data, *counted, self._buffers(carry, most))
+
+    def _buffers(self, carry: Carry, most: int) -> dict[str, Any]:
+        """Arrays for the records of so many steps."""
+        if most not in self._room:
+            self._room[most] = engine.room(self.phase.takes, self.phase.graph.steps, carry, most)
+        return self.buffers.given(self._room[most])
 
     def end(self, carry: Carry, data: Any, g: int) -> Any:
         """The calls at a trial's end."""
@@ -131,8 +146,11 @@ def trials_of(takes: tuple[Take, ...]) -> Callable[..., Any]:
 def steps_of(takes: tuple[Take, ...]) -> Callable[..., Any]:
     """`engine.steps` with these records."""
 
-    def steps(graph: Graph, *rest: Any) -> Any:
-        return engine.steps(graph, takes, *rest)
+    def steps(
+        graph: Graph, carry: Carry, data: Any, g0: Any, k0: Any, length: Any, buffers: Any, most: int, careful: bool
+    ) -> Any:
+        del most  # which the buffers say
+        return engine.steps(graph, takes, carry, data, g0, k0, length, careful, buffers=buffers)
 
     return steps
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -57,12 +57,22 @@ class Saving:
         """The run goes on after `step` steps, which are saved."""
         self._first = self._last = self.saved = step
 
-    def add(self, phase: PhasePlan, piece: Piece, taken: Mapping[str, Any], after: Carry) -> None:
-        """Hands over a piece and the carry after it; waits while two are waiting already, or more that hold little."""
+    def add(
+        self,
+        phase: PhasePlan,
+        piece: Piece,
+        taken: Mapping[str, Any],
+        after: Carry,
+        read: Callable[[Any], np.ndarray] = np.asarray,
+    ) -> None:
+        """Hands over a piece and the carry after it; waits while two are waiting already, or more that hold little.
+
+        `read` gives the values of what was taken.
+        """
         size = sum(value.nbytes for values in (taken, after.held, *after.state.values()) for value in values.values())
         while len(self._jobs) >= 2 and (len(self._jobs) >= WAITING or self._waiting() + size > WAITING_BYTES):
             self._jobs.popleft()[0].result()
-        self._jobs.append((self._pool.submit(self._add, phase, piece, taken, after), size))
+        self._jobs.append((self._pool.submit(self._add, phase, piece, taken, after, read), size))
 
     def _waiting(self) -> int:
         return sum(size for _, size in self._jobs)
@@ -77,19 +87,26 @@ class Saving:
         """Ends the thread; what waits is dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _add(self, phase: PhasePlan, piece: Piece, taken: Mapping[str, Any], after: Carry) -> None:
+    def _add(
+        self,
+        phase: PhasePlan,
+        piece: Piece,
+        taken: Mapping[str, Any],
+        after: Carry,
+        read: Callable[[Any], np.ndarray],
+    ) -> None:
         steps = phase.graph.steps
         for take in phase.takes:
             if take.path not in taken:
                 continue
-            values = np.asarray(taken[take.path])
+            values = read(taken[take.path])
             ks = [steps - 1] if take.each_trial else list(take.held_by(piece.k, piece.length if not piece.n else steps))
             if piece.n:
                 values = values[:, : len(ks)].reshape(-1, *values.shape[2:]) if not take.each_trial else values
                 trial = np.repeat(np.arange(piece.trial, piece.trial + piece.n), len(ks))
                 k = np.tile(ks, piece.n)
             else:
-                values = values[None] if take.each_trial else values[: len(ks)]
+                values = values[None] if take.each_trial else _first(values, len(ks))
                 trial, k = np.full(len(ks), piece.trial), np.asarray(ks, np.int64)
             stamps = phase.first_step + trial * steps + k
             record = self.records[take.path]
@@ -139,6 +156,11 @@ class Saving:
         bad = tuple(np.asarray(carry.bad).tolist()) if np.ndim(carry.bad) else ()
         place = dict(step=self._last, phase=phase, trial=trial, k=k, state=state, held=held, seconds=seconds, bad=bad)
         return replace(self.common, **place)
+
+
+def _first(rows: np.ndarray, number: int) -> np.ndarray:
+    """The first rows; copied where they would keep the memory of many more."""
+    return rows[:number] if 2 * number >= len(rows) else rows[:number].copy()
 
 
 def _joined(parts: list[Any]) -> Any:

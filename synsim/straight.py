@@ -10,14 +10,16 @@ import errno
 import fcntl
 import mmap
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
 from synsim import blocks
 from synsim.later import np
 
 SLOT_BYTES = 4 << 20  # written at once, from memory that begins where a page does
+SLOTS = 2  # one is filled while the other is written
 ALIGNED = 4096  # bytes that every part written past the system is a multiple of
 STRAIGHT = getattr(os, "O_DIRECT", 0)
 
@@ -27,36 +29,41 @@ _kept: list[mmap.mmap] = []  # memory that nobody uses: to get some from the sys
 def write_in_blocks(fd: int, parts: Iterable[memoryview]) -> int:
     """Write a content that stands in parts, and the seal of its blocks; the bytes written.
 
-    It is hashed by the caller's thread while another brings it to the disk.
+    One stretch is gathered and hashed by the caller's thread while another thread brings the one before to the disk.
     """
-    stretches = list(_stretches(parts))
-    memory = _kept.pop() if _kept else mmap.mmap(-1, SLOT_BYTES)
-    slot = np.frombuffer(memory, np.uint8)
-
-    def bring(stretch: list[memoryview]) -> None:
-        at = 0
-        for each in stretch:
-            slot[at : at + len(each)] = np.frombuffer(each, np.uint8)
-            at += len(each)
-        _write(fd, slot.data[:at])
-
+    memory = [_kept.pop() if _kept else mmap.mmap(-1, SLOT_BYTES) for _ in range(SLOTS)]
+    brought: deque[Future[None]] = deque()
+    table, size = bytearray(), 0
     _turn(fd, STRAIGHT)
     with ThreadPoolExecutor(1, "synsim-disk") as disk:
         try:
-            brought = [disk.submit(bring, stretch) for stretch in stretches]
-            table = b"".join(map(blocks.digests, stretches))
+            for number, stretch in enumerate(_stretches(parts)):
+                if len(brought) == SLOTS:
+                    brought.popleft().result()
+                gathered = _gathered(stretch, np.frombuffer(memory[number % SLOTS], np.uint8))
+                brought.append(disk.submit(_write, fd, gathered))
+                table += blocks.digests([gathered])
+                size += len(gathered)
             for each in brought:
                 each.result()
         finally:
             disk.shutdown(cancel_futures=True)
-            _kept.append(memory)
-    size = sum(len(each) for stretch in stretches for each in stretch)
-    end = blocks.ending(table, size)
+            _kept.extend(memory)
+    end = blocks.ending(bytes(table), size)
     _write(fd, memoryview(end))
     os.fsync(fd)
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)  # of what went the usual way
     return size + len(end)
+
+
+def _gathered(stretch: Iterable[memoryview], slot: np.ndarray) -> memoryview:
+    """The pieces of a stretch in a row, in the memory of a slot."""
+    at = 0
+    for each in stretch:
+        slot[at : at + len(each)] = np.frombuffer(each, np.uint8)
+        at += len(each)
+    return slot.data[:at]
 
 
 def _stretches(parts: Iterable[memoryview]) -> Iterator[list[memoryview]]:

@@ -203,7 +203,7 @@ def test_a_start_that_says_nonsense_is_not_believed(tmp_path, compiled, cache):
 
 def test_a_second_start_takes_chunks_as_long_and_keeps_what_it_needs(tmp_path, compiled, cache, monkeypatch):
     """The length of a chunk is measured once; programs that only measuring needed are not loaded again."""
-    text = CONFIG.replace("steps: 80, trials: 2", "steps: 6000")
+    text = CONFIG.replace("trials: 2", "trials: 100")
     monkeypatch.setattr(loop, "first_length", lambda phase: 1024)
     monkeypatch.setattr(loop, "CHUNK_SECONDS", 1.0)
     monkeypatch.setattr(loop, "fitted", lambda phase, length: min(2048, length))

@@ -192,7 +192,8 @@ WITHIN: dict[str, tuple[str, ...]] = {
     ),
     "guesses": (),
     "device": ("", "faults", "guesses", "plan", "preflight", "spec"),
-    "programs": ("engine", "graph", "one_function", "plan", "records"),
+    "record_buffers": (),
+    "programs": ("engine", "graph", "one_function", "plan", "record_buffers", "records"),
     "kept_programs": ("device", "engine", "files", "guesses", "plan", "programs", "spec"),
     "pieces": ("plan", "records", "spike_bits"),
     "saving": ("checkpoint", "engine", "layout", "pieces", "plan"),
@@ -724,6 +725,8 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     "signal": ("terminal", "sweeps.launchers.local"),
     "socket": ("running", "locks"),
     "subprocess": ("benchmarks.*", "running", "sandbox", "sweeps.launchers.local", "sweeps.launchers.slurm_queue"),
+    "weakref": ("record_buffers",),
+    "xxhash": ("blocks",),
     "threading": ("terminal",),  # which waits for signals, whatever the main thread is in
     "concurrent": ("saving", "straight", "kept_programs"),
     "random": (),  # the one source of randomness is the seed
@@ -811,6 +814,7 @@ def test_everything_imported_is_the_standard_library_or_a_dependency():
         "typer",
         "rich",
         "h5py",
+        "xxhash",
         "matplotlib",
         "xarray",
         "pandas",
