@@ -456,15 +456,16 @@ def steps(
     careful: bool = False,
     ends_trial: bool = False,
     buffers: Mapping[str, Any] | None = None,
+    most: int | None = None,
 ) -> tuple[Carry, dict[str, Any]]:
     """`length` steps of one trial from its step k0 on; g0 is the stamp of the trial's first step.
 
     Returns the carry and, by path, the records taken: every step as (length, …); at a coarser rate as
-    (most that any such stretch can hold, …), of which `Take.held_by` says how many are real. `buffers` are arrays to
-    write them to, of which the rows beyond are left as they are: those that `room` describes, for at least as many
-    steps; `length` need not be known then before the program runs. `careful` also looks for non-finite values in
-    learned arrays at every step, which costs a pass over them; else they are looked at in the end, unless `ends_trial`
-    says that `end_trial` follows, which does so too.
+    (most that any such stretch can hold, …), of which `Take.held_by` says how many are real. Where `length` is not
+    known before the program runs, there is room for `most` steps, and rows beyond are of no account. `buffers` are
+    arrays to write to, those that `room` describes. `careful` also looks for non-finite values in learned arrays at
+    every step, which costs a pass over them; else they are looked at in the end, unless `ends_trial` says that
+    `end_trial` follows, which does so too.
     """
     calls, keys = graph.order.step, _keys(graph, graph.order.step)
     takes = [take for take in takes if not take.each_trial]
@@ -534,7 +535,7 @@ def steps(
         return given.carry, given.buffers
 
     if buffers is None:
-        shapes = room(takes, graph.steps, carry, length)
+        shapes = room(takes, graph.steps, carry, length if most is None else most)
         buffers = {path: jnp.zeros(shape.shape, shape.dtype) for path, shape in shapes.items()}
     # many small operations: a program for each would take longer than what it computes
     carry, taken = in_one_function(scanned, fits)(carry, dict(buffers))

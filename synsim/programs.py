@@ -93,8 +93,8 @@ class Programs:
         counted = (np.uint32(g0), np.int32(k0), np.int32(length))
         return self.call(steps_of(self.phase.takes), (most, careful), carry, data, *counted, self._buffers(carry, most))
 
-    def _buffers(self, carry: Carry, most: int) -> dict[str, Any]:
-        """Arrays for the records of so many steps."""
+    def _buffers(self, carry: Carry, most: int) -> dict[str, Any] | None:
+        """Arrays for the records of so many steps; None where the program makes its own."""
         if most not in self._room:
             self._room[most] = engine.room(self.phase.takes, self.phase.graph.steps, carry, most)
         return self.buffers.given(self._room[most])
@@ -149,8 +149,7 @@ def steps_of(takes: tuple[Take, ...]) -> Callable[..., Any]:
     def steps(
         graph: Graph, carry: Carry, data: Any, g0: Any, k0: Any, length: Any, buffers: Any, most: int, careful: bool
     ) -> Any:
-        del most  # which the buffers say
-        return engine.steps(graph, takes, carry, data, g0, k0, length, careful, buffers=buffers)
+        return engine.steps(graph, takes, carry, data, g0, k0, length, careful, buffers=buffers, most=most)
 
     return steps
 

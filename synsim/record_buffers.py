@@ -24,24 +24,21 @@ class RecordBuffers:
         return {path: self._one(shape.shape, shape.dtype) for path, shape in shapes.items()}
 
     def _one(self, shape: tuple[int, ...], dtype: Any) -> jax.Array:
-        free = self._free.get((shape, np.dtype(dtype)))
+        free = self._free.setdefault((shape, np.dtype(dtype)), [])
         if free:
             return free.pop()
         # a copy, for memory that is numpy's cannot be given away
         return jax.device_put(np.zeros(shape, dtype), may_alias=False)
 
     def read(self, array: Any) -> np.ndarray:
-        """The values of an array, which is free again when they, and whatever looks at them, are gone.
+        """The values of an array. One of those asked for is free again when they, and what looks at them, are gone.
 
         Should it be handed out while somebody still reads it, its memory is not written to: JAX takes other memory.
         """
-        if not isinstance(array, jax.Array) or {device.platform for device in array.devices()} != {"cpu"}:
+        free = self._free.get((array.shape, array.dtype))
+        if free is None or {device.platform for device in array.devices()} != {"cpu"}:
             return np.asarray(array)
-        try:
-            values = np.from_dlpack(jax.block_until_ready(array))
-        except (BufferError, RuntimeError, TypeError, ValueError):  # as of an array that is spread over devices
-            return np.asarray(array)
-        free = self._free.setdefault((array.shape, values.dtype), [])
+        values = np.from_dlpack(jax.block_until_ready(array))
         weakref.finalize(values, free.append, array).atexit = False
         return values
 

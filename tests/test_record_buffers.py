@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -72,8 +73,15 @@ def test_arrays_of_other_shapes_are_not_mixed_up_and_can_be_forgotten(buffers):
     assert held.shape == (64, 3, 5) and not held.is_deleted() and isinstance(at, int)
 
 
-def test_what_is_no_array_of_a_cpu_is_read_all_the_same(buffers):
-    np.testing.assert_array_equal(buffers.read([1.0, 2.0]), [1.0, 2.0])
+def test_arrays_that_are_never_asked_for_are_not_kept(buffers):
+    """As those of whole trials, which a program makes itself."""
+    other = jnp.arange(1.0, 7.0)
+    left = weakref.ref(other)
+    values = buffers.read(other)
+    np.testing.assert_array_equal(values, np.arange(1.0, 7.0))
+    del other, values
+    gc.collect()
+    assert left() is None
 
 
 NET = """

@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from synsim import engine
-from synsim.engine import Frames
+from synsim.engine import Carry, Frames
 from synsim.layout import Layout, RecordLayout
 from synsim.plan import PhasePlan
 from synsim.programs import Programs, end_of, steps_of, trials_of
@@ -139,6 +139,9 @@ class LanePrograms(Programs):
             return carry if taken is None else (carry, taken)
 
         return jax.jit(placed)
+
+    def _buffers(self, carry: Carry, most: int) -> None:
+        """None: lanes stand elsewhere in what is handed over than in what a program writes to."""
 
     def _data_axes(self, entry: str, value: Any) -> Any:
         if self._lane_phase.shared(entry):
