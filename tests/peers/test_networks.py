@@ -48,10 +48,13 @@ def late(times: np.ndarray, cells: np.ndarray, units: int) -> Spikes:
 
 
 def intervals(seen: Spikes) -> list[np.ndarray]:
-    """Those of each cell that spiked."""
+    """Those of each cell that spiked: whole steps of 0.1 ms, whatever a simulator's rounding of times makes of them.
+
+    Where most intervals are equally long, as in synchrony, their share would else depend on that rounding.
+    """
     order = np.lexsort((seen.times, seen.cells))
     _, firsts = np.unique(seen.cells[order], return_index=True)
-    return [np.diff(each) for each in np.split(seen.times[order], firsts[1:])]
+    return [np.diff(each).round(2) for each in np.split(seen.times[order], firsts[1:])]
 
 
 def measures(seen: Spikes) -> dict[str, float]:
