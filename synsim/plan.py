@@ -25,7 +25,7 @@ from synsim.streaming import Stream
 # what a process needs before it holds anything of a model: Python, JAX, HDF5, and the compiler where it is needed
 # (measured on CPUs: 220 MiB where all programs are in the cache, 300 where they are compiled)
 BASE_MEMORY = 265 << 20
-RECORDS_MEMORY = 380 << 20  # what records take at the most, in the chunks and segments that are under way (measured)
+RECORDS_MEMORY = 260 << 20  # what records take at the most, in the chunks and segments that are under way (measured)
 SPIKES_EXPECTED = 0.02  # share of units that spike in a step, to guess the size of events before they happen
 
 
