@@ -22,7 +22,7 @@ from synsim.record_buffers import RecordBuffers
 from synsim.records import Take
 
 BEING_KEPT_SECONDS = 60.0  # a file that was written to as lately may not be whole yet
-BUFFERS = 6  # which argument of `engine.steps`' programs holds the arrays that they may write to
+BUFFERS = 6  # which argument of the programs of `steps` holds the arrays that they may write to
 CONSTANT_ELEMENTS = 1 << 10  # a larger array in the graph is an argument of the program, not a constant in it
 
 
@@ -73,9 +73,11 @@ class Programs:
 
     def _program(self, what: Callable[..., Any], static: tuple, args: tuple) -> Any:
         """The function that is compiled for these arguments."""
-        given_back = () if len(args) < BUFFERS else (BUFFERS,)
-        program = lambda given, *rest: what(self.graph(given), *rest, *static)  # noqa: E731
-        return jax.jit(program, keep_unused=True, donate_argnums=given_back)
+        del args
+        given_away = BUFFERS if what is steps_of(self.phase.takes) else ()
+        return jax.jit(
+            lambda given, *rest: what(self.graph(given), *rest, *static), keep_unused=True, donate_argnums=given_away
+        )
 
     def trials(self, carry: Carry, data: Any, g0: int, n: int) -> Any:
         """`n` whole trials."""

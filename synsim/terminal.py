@@ -117,9 +117,7 @@ class Screen:
         self._size = (0, 0)
         self._handlers: dict[int, Any] = {}
         self._echo: list[Any] = []
-        self.left = (
-            False  # whether the user asked to leave: what fails from then on may be a library that was interrupted
-        )
+        self.left = False  # whether the user asked to: what fails from then on may be a library that was interrupted
 
     @property
     def size(self) -> tuple[int, int]:
