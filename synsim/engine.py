@@ -305,7 +305,7 @@ def start_carry(graph: Graph) -> Carry:
     return Carry(initial_state(graph), initial_held(graph), jnp.uint32(NEVER), jnp.int32(0))
 
 
-LOOK_EVERY = 8  # steps between looks at activities that are kept, where they are many
+LOOK_EVERY = 256  # steps between looks at activities that are kept, where they are many
 MANY = 1 << 13  # elements
 WRITTEN = 1 << 12  # elements of outlets: writing fewer costs less than a second copy of the step does
 ROWS = 32  # parts of an array that are added side by side
@@ -315,9 +315,9 @@ def _activities_finite(graph: Graph, state: State, k: Any, unread: Paths) -> Any
     """Whether the activities are finite, as far as it costs nothing to say so after step k of a trial.
 
     What an outlet holds is gone after the step, so outlets are looked at in every one, but for `unread` ones: what they
-    carry is in a state by then. What is not finite in a state stays there: where states are large, every eighth step is
-    soon enough, since the first bad step is then found by going through the chunk again. Learned arrays are not read:
-    what they carry shows in later activity.
+    carry is in a state by then. What is not finite in a state stays there: large states are looked at now and then, and
+    when the steps end, since the first bad step is then found by going through the chunk again. Learned
+    arrays are not read: what they carry shows in later activity.
     """
 
     def fine(kind: str) -> Any:
@@ -486,7 +486,7 @@ def steps(
         return {take.path: take.value(state, held) for take in spikes}
 
     recorded = {take.path for take in every}
-    # weights that `looked` was handed would be copied
+    # weights that `looked` was handed would be copied, and outlets that nobody reads computed
     weights = frozenset((n, c) for n, c, what in graph.carried() if not what.batch and f"{n}.{c}" not in recorded)
 
     def looked(state: State, held: Held, k: Any) -> tuple[Any, dict[str, Any]]:
@@ -498,7 +498,7 @@ def steps(
         with already_packed((state[name][c], words[f"{name}.{c}"]) for name, c in map(_names, words)):
             state, held = called(state, held, zero, k)
         words = words_of(state, held)
-        fine, taken = in_one_function(looked, fits)(_without(weights, state), held, k)
+        fine, taken = in_one_function(looked, fits)(_without(weights | unread, state), held, k)
         if careful:
             fine = all_finite(state, unread)
         bad = _noted(bad, fine, g0 + k.astype(jnp.uint32))
