@@ -44,8 +44,13 @@ def already_packed(known: Iterable[tuple[Any, Any]]) -> Iterator[None]:
 
 def bits_of(spikes: jax.Array) -> jax.Array:
     """The words of what is not 0 in spikes (R, n): those that it has been packed into, where that is known."""
-    found = [words for array, words in _known if array is spikes]
-    return found[0] if found else packed(spikes != 0)
+    known = known_bits_of(spikes)
+    return packed(spikes != 0) if known is None else known
+
+
+def known_bits_of(spikes: jax.Array) -> jax.Array | None:
+    """The words that spikes have been packed into already, or None; what has them is 0 or 1."""
+    return next((words for array, words in _known if array is spikes), None)
 
 
 def packed_in_order(active: jax.Array) -> jax.Array:

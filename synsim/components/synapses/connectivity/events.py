@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from synsim.later import jax, jnp, lax
 from synsim.one_function import in_one_function, is_known, on_cpu
-from synsim.spike_bits import WORD, bits_of, packed, packed_in_order
+from synsim.spike_bits import WORD, bits_of, known_bits_of, packed, packed_in_order
 
 Change = Callable[[Any, Any, Any, Any], Any]
 """What becomes of weights, given values of their units before and behind, and some numbers; each weight by itself."""
@@ -35,8 +35,9 @@ def sent(x: jax.Array, w: jax.Array, targets: jax.Array, lengths: jax.Array | No
     if not on_cpu():
         values = _all_at_once(x, w, targets, lengths)
         return jnp.zeros((x.shape[0], n_post), x.dtype).at[:, targets].add(values)
-    walk = _in_lanes(n_post, targets.shape[-1], 0)
-    return walk(x, bits_of(x), *_in_front(w, targets, lengths))
+    active, words = _active(x)
+    walk = _in_lanes(x.shape[1], n_post, targets.shape[-1], 0, not active)
+    return walk(*active, words, *_in_front(w, targets, lengths))
 
 
 def sent_later(
@@ -56,11 +57,16 @@ def sent_later(
     if not on_cpu():
         behind = (place.astype(jnp.int32) + steps.astype(jnp.int32)) % slots
         return ring.at[:, behind, targets].add(_all_at_once(x, w, targets, lengths))
-    walk = _in_lanes(n_post, targets.shape[-1], slots)
-    given = _in_front(w, targets, lengths)
-    return walk(x, bits_of(x), ring.reshape(rows, -1), place.reshape(1, 1), steps.reshape(1, -1), *given).reshape(
-        ring.shape
-    )
+    active, words = _active(x)
+    walk = _in_lanes(x.shape[1], n_post, targets.shape[-1], slots, not active)
+    given = place.reshape(1, 1), steps.reshape(1, -1), *_in_front(w, targets, lengths)
+    return walk(*active, words, ring.reshape(rows, -1), *given).reshape(ring.shape)
+
+
+def _active(x: jax.Array) -> tuple[tuple[jax.Array, ...], jax.Array]:
+    """The values that are sent, none where all are 1 since they are spikes with words of their own; and the words."""
+    words = known_bits_of(x)
+    return ((x,), bits_of(x)) if words is None else ((), words)
 
 
 def _in_front(*tables: jax.Array | None) -> tuple[jax.Array, ...]:
@@ -73,22 +79,27 @@ def _all_at_once(x: jax.Array, w: jax.Array, targets: jax.Array, lengths: jax.Ar
 
 
 @cache
-def _in_lanes(n_post: int, length: int, slots: int) -> Callable[..., jax.Array]:
-    """The walk as a function of arrays with lanes in front: x (R, n_pre), its words (R, W), a ring (R, …), tables
-    (L, …), where each of the L lanes has R / L rows. Lanes that `vmap` adds are folded into R and L."""
+def _in_lanes(n_pre: int, n_post: int, length: int, slots: int, spikes: bool) -> Callable[..., jax.Array]:
+    """The walk as a function of arrays with lanes in front: x (R, n_pre) but for spikes, its words (R, W), a ring
+    (R, …), tables (L, …), where each of the L lanes has R / L rows. Lanes that `vmap` adds are folded into R and L."""
 
     @jax.custom_batching.custom_vmap
     def walk(*given: jax.Array) -> jax.Array:
         # cut into pieces the loops would cost a microsecond a synapse
         compiled = _walk_later if slots else _walk
-        return in_one_function(lambda *given: compiled(*given, n_post=n_post, length=length))(*given)
+
+        def walked(*given: jax.Array) -> jax.Array:
+            x, rest = (None, given) if spikes else (given[0], given[1:])
+            return compiled(x, *rest, n_pre=n_pre, n_post=n_post, length=length)
+
+        return in_one_function(walked)(*given)
 
     @walk.def_vmap
     def _(size: int, batched: list[bool], *given: jax.Array) -> tuple[jax.Array, bool]:
         folded = []
         for i, (array, own) in enumerate(zip(given, batched, strict=True)):
             # activity and rings have as many rows as there are; a table of several lanes is not shared by more
-            if not own and (i < 2 + bool(slots) or array.shape[0] > 1):
+            if not own and (i < 2 - spikes + bool(slots) or array.shape[0] > 1):
                 array, own = jnp.broadcast_to(array, (size, *array.shape)), True
             folded.append(array.reshape(-1, array.shape[-1]) if own else array)
         y = walk(*folded)
@@ -158,21 +169,22 @@ def over_synapses(first: Any, length: int, held: Any, visit: Callable[[Any, Any]
 
 
 def _walk(
-    x: jax.Array,
+    x: jax.Array | None,
     words: jax.Array,
     w: jax.Array,
     targets: jax.Array,
     lengths: jax.Array | None = None,
     *,
+    n_pre: int,
     n_post: int,
     length: int,
 ) -> jax.Array:
-    y = jnp.zeros((x.shape[0], n_post), x.dtype)
-    return _added(y, x, words, w, targets, lengths, length, lambda r, place: jnp.uint32(0))
+    y = jnp.zeros((words.shape[0], n_post), w.dtype)
+    return _added(y, x, words, w, targets, lengths, n_pre, length, lambda r, place: jnp.uint32(0))
 
 
 def _walk_later(
-    x: jax.Array,
+    x: jax.Array | None,
     words: jax.Array,
     ring: jax.Array,
     place: jax.Array,
@@ -181,20 +193,21 @@ def _walk_later(
     targets: jax.Array,
     lengths: jax.Array | None = None,
     *,
+    n_pre: int,
     n_post: int,
     length: int,
 ) -> jax.Array:
     rows, size = ring.shape
     slots = jnp.uint32(size // n_post)
     flat_place, flat_steps = place.reshape(-1).astype(jnp.uint32), steps.reshape(-1)
-    n = jnp.uint32(x.shape[1] * length)
+    n = jnp.uint32(n_pre * length)
 
     def first_of_slot(r: jax.Array, synapse: jax.Array) -> jax.Array:
         wait = at(flat_steps, _lane(r, rows, steps) * n + synapse).astype(jnp.uint32)
         slot = at(flat_place, _lane(r, rows, place)) + wait
         return jnp.where(slot >= slots, slot - slots, slot) * jnp.uint32(n_post)
 
-    return _added(ring, x, words, w, targets, lengths, length, first_of_slot)
+    return _added(ring, x, words, w, targets, lengths, n_pre, length, first_of_slot)
 
 
 def _lane(r: jax.Array, rows: int, table: jax.Array) -> jax.Array:
@@ -204,31 +217,38 @@ def _lane(r: jax.Array, rows: int, table: jax.Array) -> jax.Array:
 
 def _added(
     y: jax.Array,
-    x: jax.Array,
+    x: jax.Array | None,
     words: jax.Array,
     w: jax.Array,
     targets: jax.Array,
     lengths: jax.Array | None,
+    n: int,
     length: int,
     shift: Callable[[jax.Array, jax.Array], jax.Array],
 ) -> jax.Array:
-    """y (R, …) with what is sent added at the targets, each `shift(row, synapse)` further on in its row."""
-    rows, n = x.shape
+    """y (R, …) with what n units send added at the targets, each `shift(row, synapse)` further on in its row.
+
+    Without x, all that is active is 1.
+    """
+    rows = words.shape[0]
     one = w.shape[1] != targets.shape[1]
-    flat_x, flat_w, flat_targets = x.reshape(-1), w.reshape(-1), targets.reshape(-1)
+    flat_x = None if x is None else x.reshape(-1)
+    flat_w, flat_targets = w.reshape(-1), targets.reshape(-1)
     flat_lengths = None if lengths is None else lengths.reshape(-1)
     held_by_lane, width = jnp.uint32(n * length), y.shape[1]
 
+    def times(value: jax.Array | None, weight: jax.Array) -> jax.Array:
+        return weight if value is None else value * weight
+
     def row(r: jax.Array, words: jax.Array, y: jax.Array) -> jax.Array:
         def unit(i: jax.Array, y: jax.Array) -> jax.Array:
-            value = at(flat_x, r * jnp.uint32(n) + i)
-            if one:
-                value = value * at(flat_w, _lane(r, rows, w))
+            value = None if flat_x is None else at(flat_x, r * jnp.uint32(n) + i)
+            same = times(value, at(flat_w, _lane(r, rows, w))) if one else None
 
             def synapse(place: jax.Array, y: jax.Array) -> jax.Array:
                 to = at(flat_targets, _lane(r, rows, targets) * held_by_lane + place).astype(jnp.uint32)
                 to = r * jnp.uint32(width) + shift(r, place) + to
-                gain = value if one else value * at(flat_w, _lane(r, rows, w) * held_by_lane + place)
+                gain = times(value, at(flat_w, _lane(r, rows, w) * held_by_lane + place)) if same is None else same
                 return put(y, to, at(y, to) + gain)
 
             held = (
