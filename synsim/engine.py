@@ -316,8 +316,8 @@ def _activities_finite(graph: Graph, state: State, k: Any, unread: Paths) -> Any
 
     What an outlet holds is gone after the step, so outlets are looked at in every one, but for `unread` ones: what they
     carry is in a state by then. What is not finite in a state stays there: large states are looked at now and then, and
-    when the steps end, since the first bad step is then found by going through the chunk again. Learned
-    arrays are not read: what they carry shows in later activity.
+    when the steps end, since the first bad step is then found by going through the chunk again. Learned arrays
+    are not read: what they carry shows in later activity.
     """
 
     def fine(kind: str) -> Any:

@@ -18,12 +18,14 @@ from conftest import choose
 from test_loop import Memory
 
 from synsim import api, engine, loop, structure
+from synsim.components.synapses.connectivity.events import sent
 from synsim.components.synapses.connectivity.sparse import SparseConnectivity
 from synsim.components.synapses.presets import PRESETS
 from synsim.config import load
 from synsim.device import computing
 from synsim.faults import ConfigError, render
 from synsim.plan import plan
+from synsim.spike_bits import already_packed, packed
 from synsim.structure import Pairs, generator
 
 SEEDS = choose(20, 50, 200)
@@ -657,3 +659,22 @@ def test_settings_that_cannot_be_are_said_at_their_place(synapse, said):
         api.check(spec)
     lines = render([spec.locate(fault) for fault in caught.value.faults])
     assert len(lines) == 1 and said in lines[0] and lines[0].startswith("one.yaml:1:"), lines
+
+
+@pytest.mark.parametrize("each", [True, False], ids=["weights a synapse", "one weight"])
+@pytest.mark.parametrize("lanes", [0, 3])
+def test_spikes_that_are_packed_already_send_what_their_values_would(each, lanes):
+    rng = np.random.default_rng(7)
+    spikes = (rng.random((max(1, lanes), 2, 70)) < 0.3).astype(np.float32)
+    targets = rng.integers(0, 45, (70, 9)).astype(np.int32)
+    w = rng.normal(size=(70, 9) if each else ()).astype(np.float32)
+
+    def by_words(x):
+        with already_packed([(x, packed(x != 0))]):
+            return sent(x, w, targets, None, 45)
+
+    expected = np.zeros((len(spikes), 2, 45))
+    for at in np.argwhere(spikes):
+        np.add.at(expected[tuple(at[:2])], targets[at[2]], w[at[2]] if each else w)
+    found = jax.jit(jax.vmap(by_words))(spikes) if lanes else jax.jit(by_words)(spikes[0])[None]
+    assert np.count_nonzero(expected) and np.allclose(found, expected, rtol=1e-5, atol=1e-5)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from synsim.later import jax, jnp, lax
 from synsim.one_function import in_one_function, is_known, on_cpu
-from synsim.spike_bits import WORD, bits_of, known_bits_of, packed, packed_in_order
+from synsim.spike_bits import WORD, known_bits_of, packed, packed_in_order
 
 Change = Callable[[Any, Any, Any, Any], Any]
 """What becomes of weights, given values of their units before and behind, and some numbers; each weight by itself."""
@@ -66,7 +66,7 @@ def sent_later(
 def _active(x: jax.Array) -> tuple[tuple[jax.Array, ...], jax.Array]:
     """The values that are sent, none where all are 1 since they are spikes with words of their own; and the words."""
     words = known_bits_of(x)
-    return ((x,), bits_of(x)) if words is None else ((), words)
+    return ((x,), packed(x != 0)) if words is None else ((), words)
 
 
 def _in_front(*tables: jax.Array | None) -> tuple[jax.Array, ...]:
