@@ -168,6 +168,7 @@ class Now(NamedTuple):
 
     `zero` is an integer 0 that the compiler does not know to be one; `rounded` needs it. `each_step` are the methods
     of the component that every step calls, where this call is one of a step; not known, it holds more than there are.
+    `walked`: synapses go from one spike of the component to the next, so that its own call may well do so, too.
     """
 
     t: Any
@@ -176,6 +177,7 @@ class Now(NamedTuple):
     key: Any
     zero: Any = 0
     each_step: frozenset[str] = frozenset({"unknown"})
+    walked: bool = False
 
 
 def rounded(value: Any, zero: Any) -> Any:

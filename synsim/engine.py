@@ -20,11 +20,13 @@ from synsim.faults import ConfigError, Fault
 from synsim.graph import Call, Graph, full_shape
 from synsim.one_function import fits, in_one_function
 from synsim.records import Take
-from synsim.spike_bits import already_packed
+from synsim.spike_bits import already_packed, bits_of
 
 State = dict[str, dict[str, Any]]
 Held = dict[str, Any]  # "z.j": what an inlet's last advance read
 Paths = frozenset[tuple[str, str]]  # components and compartments
+Words = dict[tuple[str, str], Any]  # spikes as bits, by component and compartment
+Called = tuple[State, Held, Words]
 
 NEVER = 0xFFFFFFFF  # the step stamp that means: nothing went bad
 
@@ -35,6 +37,7 @@ class Moment(NamedTuple):
     step: Any
     g: Any
     zero: Any
+    walked: frozenset[str] = frozenset()  # components whose spikes synapses walk
 
 
 def crc(name: str) -> int:
@@ -150,6 +153,7 @@ def apply(
         key=jax.random.fold_in(key, moment.g),
         zero=moment.zero,
         each_step=_each_step(graph, call),
+        walked=name in moment.walked,
     )
     changed = {}
     if method == "reset":
@@ -437,12 +441,13 @@ class Scanned(NamedTuple):
 
     carry: Carry
     buffers: dict[str, Any]  # records, by path
-    words: dict[str, Any]  # spikes of the step before as bits, by path
+    words: Words  # of the spikes of the step before
 
 
-def _names(path: str) -> list[str]:
+def _names(path: str) -> tuple[str, str]:
     """The component and the compartment of a path."""
-    return path.split(".")
+    component, compartment = path.split(".")
+    return component, compartment
 
 
 def steps(
@@ -472,18 +477,19 @@ def steps(
     every = [take for take in takes if take.every_step(graph.steps)]
     coarse = _at_the_same_steps(take for take in takes if not take.every_step(graph.steps))
 
-    def called(state: State, held: Held, zero: Any, k: Any) -> tuple[State, Held]:
-        moment = Moment(k, g0 + k.astype(jnp.uint32), zero)
-        return run_calls(graph, calls, keys, state, held, frame(graph, data, k), moment)
-
-    unread = _unread(graph, takes, called, carry)
+    def called(state: State, held: Held, zero: Any, k: Any, words: Words, walked: frozenset[str]) -> Called:
+        """The state after a step, given the words of spikes before it, and the words of what it makes."""
+        moment = Moment(k, g0 + k.astype(jnp.uint32), zero, walked)
+        with already_packed((state[name][c], words[name, c]) for name, c in words):
+            state, held = run_calls(graph, calls, keys, state, held, frame(graph, data, k), moment)
+            return state, held, _words(state, words)
 
     # spikes that leave the device as words are packed once, for the record and for the synapses of the next step
-    spikes = [take for take in every if take.packed and take.whole]
-    others = [take for take in every if take not in spikes]
-
-    def words_of(state: State, held: Held) -> dict[str, Any]:
-        return {take.path: take.value(state, held) for take in spikes}
+    spikes = {take.path: _names(take.path) for take in every if take.packed and take.whole}
+    others = [take for take in every if take.path not in spikes]
+    unread, walked = _unread(graph, [take for take in takes if take.path not in spikes], called, carry)
+    in_words = walked | {*spikes.values()}
+    walking = frozenset(name for name, _ in walked)
 
     recorded = {take.path for take in every}
     # weights that `looked` was handed would be copied, and outlets that nobody reads computed
@@ -495,16 +501,13 @@ def steps(
     def step(scanned: Scanned, i: Any) -> Scanned:
         (state, held, bad, zero), buffers, words = scanned
         k = k0 + i
-        with already_packed((state[name][c], words[f"{name}.{c}"]) for name, c in map(_names, words)):
-            state, held = called(state, held, zero, k)
-        words = words_of(state, held)
+        state, held, words = called(state, held, zero, k, words, walking)
         fine, taken = in_one_function(looked, fits)(_without(weights | unread, state), held, k)
         if careful:
             fine = all_finite(state, unread)
         bad = _noted(bad, fine, g0 + k.astype(jnp.uint32))
-        rows = {
-            path: lax.dynamic_update_index_in_dim(buffers[path], row, i, 0) for path, row in (taken | words).items()
-        }
+        taken |= {path: words[place] for path, place in spikes.items()}
+        rows = {path: lax.dynamic_update_index_in_dim(buffers[path], row, i, 0) for path, row in taken.items()}
         for together in coarse:
             first = together[0]
             # a branch, because a weight matrix written at every step would cost a pass over it
@@ -522,14 +525,14 @@ def steps(
         """All steps; unread outlets are handed on from the last of them alone."""
 
         def body(i: Any, given: Scanned) -> Scanned:
-            (state, *rest), *more = given
-            after = step(Scanned(Carry(_with(unread, begin, state), *rest), *more), i)
+            (state, *rest), buffers, words = given
+            after = step(Scanned(Carry(_with(unread, begin, state), *rest), buffers, words), i)
             return after._replace(carry=after.carry._replace(state=_without(unread, after.carry.state)))
 
         begin, (state, *rest) = carry.state, carry
-        first = Scanned(Carry(_without(unread, state), *rest), buffers, words_of(carry.state, carry.held))
-        (state, *rest), *more = lax.fori_loop(0, length - bool(unread), body, first)
-        given = Scanned(Carry(_with(unread, begin, state), *rest), *more)
+        first = Scanned(Carry(_without(unread, state), *rest), buffers, _words(carry.state, in_words))
+        (state, *rest), buffers, words = lax.fori_loop(0, length - bool(unread), body, first)
+        given = Scanned(Carry(_with(unread, begin, state), *rest), buffers, words)
         if unread:
             given = step(given, jnp.int32(length - 1))
         return given.carry, given.buffers
@@ -563,18 +566,33 @@ def room(takes: Sequence[Take], steps: int, carry: Any, length: int) -> dict[str
     return shapes
 
 
-def _unread(graph: Graph, takes: Sequence[Take], called: Callable[..., Any], carry: Carry) -> Paths:
-    """The outlets that no record reads, nor any call before they are made anew: only the last step's are kept."""
+def _words(state: State, places: Iterable[tuple[str, str]]) -> Words:
+    """The spikes at some places as bits."""
+    return {(n, c): bits_of(state[n][c].reshape(state[n][c].shape[0], -1)) for n, c in places}
+
+
+def _unread(graph: Graph, takes: Sequence[Take], called: Callable[..., Called], carry: Carry) -> tuple[Paths, Paths]:
+    """The outlets that no record reads, nor any call before they are made anew: only the last step's are kept.
+    And the spikes that are read as bits."""
     from jax.interpreters.partial_eval import dce_jaxpr
 
     recorded = {take.path for take in takes}
     outlets = {(n, c) for n, c, what in graph.carried() if what.kind == "outlet" and f"{n}.{c}" not in recorded}
     if sum(count(graph.shape(*path)) for path in outlets) < WRITTEN:
-        return frozenset()
-    jaxpr = jax.make_jaxpr(called)(carry.state, carry.held, carry.zero, jnp.int32(0)).jaxpr
+        return frozenset(), frozenset()
+    spikes = [(n, c) for n, c, what in graph.carried() if what.kind == "outlet" and what.spikes and what.batch]
+
+    def traced(state: State, held: Held, words: Words) -> tuple[State, Held]:
+        return called(state, held, carry.zero, jnp.int32(0), words, frozenset())[:2]
+
+    words = jax.eval_shape(lambda state: _words(state, spikes), carry.state)
+    jaxpr = jax.make_jaxpr(traced)(carry.state, carry.held, words).jaxpr
     _, used = dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
-    paths = [tuple(key.key for key in path) for path, _ in jax.tree_util.tree_leaves_with_path(carry.state)]
-    return frozenset(path for path, read in zip(paths, used, strict=False) if path in outlets and not read)
+    given = jax.tree_util.tree_leaves_with_path((carry.state, carry.held, words))
+    read = [path for (path, _), each in zip(given, used, strict=True) if each]
+    as_numbers = {(path[1].key, path[2].key) for path in read if path[0].idx == 0}
+    as_bits = frozenset(path[1].key for path in read if path[0].idx == 2)
+    return frozenset(outlets - as_numbers), as_bits
 
 
 def _without(paths: Paths, state: State) -> State:

@@ -160,10 +160,16 @@ def in_one_function(what: Callable[..., Any], where: Callable[[Any], bool] | Non
             return eval_jaxpr(closed.jaxpr, consts, *flat)
 
         def never(given: list[Any], flat: list[Any]) -> list[Any]:
-            """Arrays of the right shapes."""
-            alike = {(each.shape, each.dtype): each for each in flat}
-            known = [(alike.get((out.shape, out.dtype)), out) for out in jax.tree.leaves(shape)]
-            return [jnp.zeros(out.shape, out.dtype) if one is None else one for one, out in known]
+            """Arrays of the right shapes: each of them the next operand that is alike, which it is likely made of."""
+            left = list(flat)
+
+            def alike(out: Any) -> Any:
+                at = next(
+                    (i for i, each in enumerate(left) if (each.shape, each.dtype) == (out.shape, out.dtype)), None
+                )
+                return jnp.zeros(out.shape, out.dtype) if at is None else left.pop(at)
+
+            return [alike(out) for out in jax.tree.leaves(shape)]
 
         def undivided(given: list[Any], flat: list[Any]) -> list[Any]:
             with set_xla_metadata(**dict.fromkeys(MARKS)):

@@ -6,11 +6,13 @@ of units next to each other, and a processor makes several words at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 
-from synsim.later import jax, jnp, np
+from synsim.later import jax, jnp, lax, np
+from synsim.one_function import in_one_function
 
 WORD = 32  # units that are packed together
 
@@ -28,18 +30,23 @@ def packed(active: jax.Array) -> jax.Array:
     return jnp.where(active, bits, jnp.uint32(0)).sum(1, dtype=jnp.uint32)
 
 
-_known: list[tuple[Any, Any]] = []  # spikes and their words, of what is traced now
+_known: list[list[tuple[Any, Any]]] = []  # spikes and their words, of what is traced now
 
 
 @contextmanager
 def already_packed(known: Iterable[tuple[Any, Any]]) -> Iterator[None]:
     """`bits_of` these arrays, while a program is traced, are the words that stand beside them."""
-    before = len(_known)
-    _known.extend(known)
+    _known.append(list(known))
     try:
         yield
     finally:
-        del _known[before:]
+        _known.pop()
+
+
+def remember_packed(spikes: jax.Array, words: jax.Array) -> None:
+    """Spikes that are made meanwhile have been packed, too."""
+    if _known:
+        _known[-1].append((spikes, words))
 
 
 def bits_of(spikes: jax.Array) -> jax.Array:
@@ -50,7 +57,7 @@ def bits_of(spikes: jax.Array) -> jax.Array:
 
 def known_bits_of(spikes: jax.Array) -> jax.Array | None:
     """The words that spikes have been packed into already, or None; what has them is 0 or 1."""
-    return next((words for array, words in _known if array is spikes), None)
+    return next((words for known in _known for array, words in known if array is spikes), None)
 
 
 def packed_in_order(active: jax.Array) -> jax.Array:
@@ -58,6 +65,107 @@ def packed_in_order(active: jax.Array) -> jax.Array:
     active = jnp.pad(active, (0, words_of(active.size) * WORD - active.size)).reshape(-1, WORD)
     bits = jnp.uint32(1) << jnp.arange(WORD, dtype=jnp.uint32)
     return jnp.where(active, bits, jnp.uint32(0)).sum(1, dtype=jnp.uint32)
+
+
+def over_set_bits(words: jax.Array, visit: Callable[[jax.Array, Any], Any], value: Any) -> Any:
+    """`value` after visit(place, value) for every set bit of a flat array of words; place is bit * words + word.
+
+    Words that are 0 are passed over a group at a time: there are many more of them than there are spikes in a step.
+    """
+    many = jnp.uint32(words.shape[0])
+
+    def bits_of_word(q: jax.Array, value: Any) -> Any:
+        return _over_bits(at(words, q), lambda b, value: visit(b * many + q, value), value)
+
+    if words.shape[0] < WORD // 2:
+        return lax.fori_loop(jnp.uint32(0), many, bits_of_word, value)
+    groups = packed_in_order(words != 0)
+
+    def group(h: jax.Array, value: Any) -> Any:
+        return _over_bits(at(groups, h), lambda b, value: bits_of_word(h * jnp.uint32(WORD) + b, value), value)
+
+    return lax.fori_loop(jnp.uint32(0), jnp.uint32(groups.shape[0]), group, value)
+
+
+def _over_bits(word: jax.Array, visit: Callable[[jax.Array, Any], Any], value: Any) -> Any:
+    """`value` after visit(bit, value) for every set bit of a word."""
+
+    def bit(left: tuple[jax.Array, Any]) -> tuple[jax.Array, Any]:
+        x, value = left
+        lowest = jnp.uint32(WORD - 1) - lax.clz(x & (~x + jnp.uint32(1)))
+        return x & (x - jnp.uint32(1)), visit(lowest, value)
+
+    return lax.while_loop(lambda left: left[0] != 0, bit, (word, value))[1]
+
+
+def at(flat: jax.Array, place: Any) -> jax.Array:
+    """One element of a flat array. Unsigned places spare a comparison."""
+    return lax.dynamic_slice(flat, (place,), (1,))[0]
+
+
+def put(flat: jax.Array, place: Any, value: jax.Array) -> jax.Array:
+    """The flat array with another value at a place."""
+    return lax.dynamic_update_slice(flat, value[None], (place,))
+
+
+def set_at(words: jax.Array, arrays: Sequence[jax.Array], values: Sequence[Any]) -> list[jax.Array]:
+    """Arrays (R, *units), each with its value where the bits of words (R, W) are set: a number or (*units) of them."""
+    flat = [array.reshape(array.shape[0], -1) for array in arrays]
+    tables = [jnp.asarray(value, array.dtype).reshape(1, -1) for array, value in zip(arrays, values, strict=True)]
+    changed = _in_lanes()(words, flat, tables)
+    return [array.reshape(before.shape) for array, before in zip(changed, arrays, strict=True)]
+
+
+@cache
+def _in_lanes() -> Callable[..., list[jax.Array]]:
+    """The same for arrays (R, n) and tables (L, 1 or n), where each of the L lanes has R / L rows."""
+
+    @jax.custom_batching.custom_vmap
+    def walk(words: jax.Array, arrays: list[jax.Array], tables: list[jax.Array]) -> list[jax.Array]:
+        return in_one_function(_set)(words, arrays, tables)
+
+    @walk.def_vmap
+    def _(size: int, batched: Any, *given: Any) -> tuple[list[jax.Array], list[bool]]:
+        def folded(own: bool, array: jax.Array) -> jax.Array:
+            array = array if own else jnp.broadcast_to(array, (size, *array.shape))
+            return array.reshape(-1, array.shape[-1])
+
+        changed = walk(*jax.tree.map(folded, tuple(batched), given))
+        return [array.reshape(size, -1, array.shape[-1]) for array in changed], [True] * len(changed)
+
+    return walk
+
+
+def _set(words: jax.Array, arrays: list[jax.Array], tables: list[jax.Array]) -> list[jax.Array]:
+    rows, n = arrays[0].shape
+
+    def row(r: jax.Array, words: jax.Array, flat: list[jax.Array]) -> list[jax.Array]:
+        def unit(i: jax.Array, flat: list[jax.Array]) -> list[jax.Array]:
+            lanes = [lane_of_row(r, rows, table) * jnp.uint32(table.shape[1]) for table in tables]
+            places = [lane + (i if table.shape[1] > 1 else 0) for lane, table in zip(lanes, tables, strict=True)]
+            new = [at(table.reshape(-1), place) for table, place in zip(tables, places, strict=True)]
+            return [put(array, r * jnp.uint32(n) + i, value) for array, value in zip(flat, new, strict=True)]
+
+        return over_set_bits(words, unit, flat)
+
+    flat = over_rows(words, row, [array.reshape(-1) for array in arrays])
+    return [array.reshape(rows, n) for array in flat]
+
+
+def lane_of_row(r: jax.Array, rows: int, table: jax.Array) -> jax.Array:
+    """Which of its lanes a table has for row r of as many."""
+    return r // jnp.uint32(rows // table.shape[0]) if table.shape[0] > 1 else jnp.uint32(0)
+
+
+def over_rows(words: jax.Array, visit: Callable[[jax.Array, jax.Array, Any], Any], value: Any) -> Any:
+    """`value` after visit(r, words of it, value) for every row of words (R, W)."""
+    if words.shape[0] == 1:
+        return visit(jnp.uint32(0), words[0], value)
+
+    def turn(r: jax.Array, value: Any) -> Any:
+        return visit(r, lax.dynamic_index_in_dim(words, r, 0, False), value)
+
+    return lax.fori_loop(jnp.uint32(0), jnp.uint32(words.shape[0]), turn, value)
 
 
 class Places(NamedTuple):

@@ -42,7 +42,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "faults": (),
     "component": (),
     "later": (),  # a leaf: JAX and numpy, imported when they are used
-    "spike_bits": ("later",),
+    "spike_bits": ("later", "one_function"),
     "expressions": (),
     "blocks": (),
     "straight": ("blocks", "later"),
@@ -58,7 +58,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "components": (),
     "components.activations": ("later",),
     "components.integrators": ("later",),
-    "components.spiking": ("component", "components.integrators", "later", "one_function"),
+    "components.spiking": ("component", "components.integrators", "later", "one_function", "spike_bits"),
     "components.*": ("component", "components.activations", "components.integrators", "components.spiking", "later"),
     PARTS: (),
     f"{PARTS}.presets": (),
@@ -73,7 +73,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
         f"{PARTS}.connectivity.connectivity",
         f"{PARTS}.connectivity.sliding",
     ),
-    f"{PARTS}.connectivity.events": ("later", "one_function", "spike_bits"),
+    f"{PARTS}.connectivity.events": ("component", "later", "one_function", "spike_bits"),
     f"{PARTS}.connectivity.sparse": (
         "component",
         "later",

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from synsim.components.synapses.connectivity.events import over_set_bits, put
-from synsim.spike_bits import packed, packed_in_order, set_bits, unpacked, words_of
+from synsim.spike_bits import over_set_bits, packed, packed_in_order, put, set_at, set_bits, unpacked, words_of
 
 SIZES = pytest.mark.parametrize(("rows", "n"), [(1, 1), (1, 31), (1, 32), (2, 33), (3, 100), (40, 4000)])
 
@@ -60,3 +59,29 @@ def test_every_set_bit_is_visited_once_word_after_word(n, share):
     width = words_of(n)
     expected = sorted(np.flatnonzero(active), key=lambda unit: (unit % width, unit // width))
     np.testing.assert_array_equal(np.asarray(seen)[: int(many)], expected)
+
+
+@pytest.mark.parametrize("lanes", ["none", "all", "words"])
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("share", [0.0, 0.05, 1.0])
+def test_values_are_set_where_bits_are_and_nowhere_else(rows, share, lanes):
+    rng = np.random.default_rng(rows)
+    active = rng.random((4, rows, 60)) < share
+    first, second = rng.normal(size=(2, 4, rows, 6, 10)).astype(np.float32)
+    each = rng.normal(size=(4, 6, 10)).astype(np.float32)
+
+    def changed(active, first, second, each):
+        return set_at(packed(active), (first, second), (each, 7.0))
+
+    if lanes == "none":
+        given = active[0], first[0], second[0], each[0]
+        found = jax.jit(changed)(*given)
+    elif lanes == "all":
+        given = active, first, second, each[:, None]
+        found = jax.jit(jax.vmap(changed))(active, first, second, each)
+    else:  # what lanes have in common is not to be changed for all of them
+        given = active, first[0], second[0], each[0]
+        found = jax.jit(jax.vmap(changed, in_axes=(0, None, None, None)))(*given)
+    where = given[0].reshape(*given[0].shape[:-1], 6, 10)
+    np.testing.assert_array_equal(found[0], np.where(where, given[3], given[1]))
+    np.testing.assert_array_equal(found[1], np.where(where, np.float32(7), given[2]))

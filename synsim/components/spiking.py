@@ -18,6 +18,7 @@ from synsim.component import Now, View, rounded
 from synsim.components.integrators import integrate
 from synsim.later import jax, jnp
 from synsim.one_function import made_once
+from synsim.spike_bits import packed, remember_packed, set_at
 
 Surrogate = Literal["arctan", "triangular", "straight_through", "secant_lif"]
 
@@ -50,19 +51,26 @@ def integrate_and_fire(
     fired = v > threshold
     if cell.refractory == "published":
         fired = ready & fired
-    s_raw = made_once(fired.astype(x.v.dtype))
-    fired = s_raw != 0
+    fired = made_once(fired)
+    s_raw = fired.astype(x.v.dtype)
     s = picked(s_raw, x.v, now.key, one=cell.one_spike, highest=cell.max_one_spike)
     theta = adapted(x.thr_theta, s_raw, cell.tau_theta, cell.theta_plus, now)
     ds_dj = surrogate(cell.surrogate_type, v - threshold, drive, cell.resist_m * now.dt / cell.tau_m)
-    v = jnp.where(fired, cell.v_reset, v)
+    if now.walked and s is s_raw:
+        words = packed(fired.reshape(fired.shape[0], -1))
+        remember_packed(s, words)
+        # few cells fire in a step: to go to them takes less than to look at all
+        v, tols = set_at(words, (v, x.tols), (cell.v_reset, now.t))
+    else:
+        v = jnp.where(fired, cell.v_reset, v)
+        tols = jnp.where(s > 0.0, now.t, x.tols).astype(x.tols.dtype)
     if cell.v_min is not None:
         v = jnp.maximum(v, cell.v_min)
     return dict(
         v=v,
         rfr=jnp.where(fired, 0.0, x.rfr + now.dt),
         thr_theta=theta,
-        tols=jnp.where(s > 0.0, now.t, x.tols).astype(x.tols.dtype),
+        tols=tols,
         s=s,
         s_raw=s_raw,
         v_thr=cell.thr + theta,

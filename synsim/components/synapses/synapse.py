@@ -18,6 +18,7 @@ from synsim.component import (
     outlet,
     param,
     part,
+    rounded,
     state,
     static,
 )
@@ -195,12 +196,17 @@ class Synapse(Component):
 
     def advance(self, x: View, now: Now) -> dict[str, jax.Array]:
         arrived, changed = self._arrived(x, now)
+        left = self.dynamics.left(x, now)
         if isinstance(self.delay, Delays) and self.delay_per == "synapse":
             ring = self.connectivity.deliver(x.weights, arrived, x.in_flight, x.next_slot, self.delay.steps)
             drive, ring, place = delays.arriving(ring, x.next_slot)
             changed |= dict(in_flight=ring, next_slot=place)
-        else:
+            if left is not None:
+                drive = left[0] + rounded(drive * left[1], now.zero)
+        elif left is None:
             drive = self.connectivity.transmit(x.weights, arrived)
+        else:
+            drive = self.connectivity.raised(*left, x.weights, arrived, now.zero)
         bias = x.biases if "biases" in x else None
         return changed | self.dynamics.advance(drive, x, now, self.resist_scale, bias)
 

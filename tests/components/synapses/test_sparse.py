@@ -18,7 +18,7 @@ from conftest import choose
 from test_loop import Memory
 
 from synsim import api, engine, loop, structure
-from synsim.components.synapses.connectivity.events import sent
+from synsim.components.synapses.connectivity.events import sent, sent_onto
 from synsim.components.synapses.connectivity.sparse import SparseConnectivity
 from synsim.components.synapses.presets import PRESETS
 from synsim.config import load
@@ -678,3 +678,42 @@ def test_spikes_that_are_packed_already_send_what_their_values_would(each, lanes
         np.add.at(expected[tuple(at[:2])], targets[at[2]], w[at[2]] if each else w)
     found = jax.jit(jax.vmap(by_words))(spikes) if lanes else jax.jit(by_words)(spikes[0])[None]
     assert np.count_nonzero(expected) and np.allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("each", [True, False], ids=["weights a synapse", "one weight"])
+@pytest.mark.parametrize("known", [True, False], ids=["spikes", "values"])
+@pytest.mark.parametrize("factor", [1.0, 0.3])
+@pytest.mark.parametrize("lanes", [0, 3])
+def test_what_is_sent_onto_a_variable_is_added_to_it_and_numbers_do_not_depend_on_what_is_known(
+    each, known, factor, lanes
+):
+    rng = np.random.default_rng(8)
+    spikes = (rng.random((max(1, lanes), 2, 70)) < 0.3).astype(np.float32)
+    x = spikes if known else spikes * rng.random(spikes.shape).astype(np.float32)
+    y = rng.normal(size=(2, 45)).astype(np.float32)
+    targets = rng.integers(0, 45, (70, 9)).astype(np.int32)
+    lengths = rng.integers(0, 10, 70).astype(np.int32)
+    w = rng.normal(size=(70, 9) if each else ()).astype(np.float32)
+
+    def onto(x, factor, packs, zero):
+        with already_packed([(x, packed(x != 0))] if packs else []):
+            return sent_onto(y, factor, x, w, targets, lengths, zero)
+
+    expected = np.broadcast_to(y, (len(x), 2, 45)).astype(np.float64)
+    for lane, row, unit in np.argwhere(x):
+        to = targets[unit, : lengths[unit]]
+        np.add.at(expected[lane, row], to, factor * x[lane, row, unit] * (w[unit, : lengths[unit]] if each else w))
+    assert np.abs(expected - y).max() > 0.1
+    found = []
+    no = np.zeros(max(1, lanes), np.int32)
+    for packs in {False, known}:
+        one = jax.jit(lambda x, zero, packs=packs: onto(x, factor, packs, zero))
+        other = jax.jit(lambda x, zero, factor, packs=packs: onto(x, factor, packs, zero))
+        factors = np.full(len(x), factor, np.float32)
+        found += [np.stack([one(*each) for each in zip(x, no, strict=True)])]
+        found += [np.stack([other(*each) for each in zip(x, no, factors, strict=True)])]
+        if lanes:
+            found += [jax.vmap(one)(x, no), jax.vmap(other)(x, no, factors)]
+    assert np.allclose(found[0], expected, rtol=1e-5, atol=1e-5)
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0], other)

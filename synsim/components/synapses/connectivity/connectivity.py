@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from synsim.component import Compartment, Declaration
+from synsim.component import Compartment, Declaration, rounded
 from synsim.later import jax, jnp
 
 
@@ -85,6 +85,10 @@ class Connectivity(Declaration, abstract=True):
     def transmit(self, w: jax.Array, x: jax.Array) -> jax.Array:
         """What activity x sends through the weights."""
         raise TypeError(f"{type(self).__name__} has no transmit")
+
+    def raised(self, left: jax.Array, factor: Any, w: jax.Array, x: jax.Array, zero: Any) -> jax.Array:
+        """`left` (B, *post), with `factor` times what activity x sends through the weights added to it."""
+        return left + rounded(self.transmit(w, x) * factor, zero)
 
     def deliver(self, w: jax.Array, x: jax.Array, ring: jax.Array, place: jax.Array, steps: jax.Array) -> jax.Array:
         """The ring (B, slots, *post) with what x sends through each weight added to the slot of its delay.

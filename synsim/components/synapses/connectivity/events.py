@@ -16,9 +16,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
+from synsim.component import rounded
 from synsim.later import jax, jnp, lax
 from synsim.one_function import in_one_function, is_known, on_cpu
-from synsim.spike_bits import WORD, known_bits_of, packed, packed_in_order
+from synsim.spike_bits import at, known_bits_of, lane_of_row, over_rows, over_set_bits, packed, put
 
 Change = Callable[[Any, Any, Any, Any], Any]
 """What becomes of weights, given values of their units before and behind, and some numbers; each weight by itself."""
@@ -35,9 +36,29 @@ def sent(x: jax.Array, w: jax.Array, targets: jax.Array, lengths: jax.Array | No
     if not on_cpu():
         values = _all_at_once(x, w, targets, lengths)
         return jnp.zeros((x.shape[0], n_post), x.dtype).at[:, targets].add(values)
-    active, words = _active(x)
-    walk = _in_lanes(x.shape[1], n_post, targets.shape[-1], 0, not active)
-    return walk(*active, words, *_in_front(w, targets, lengths))
+    walk = _in_lanes(x.shape[1], n_post, targets.shape[-1])
+    return walk(_active(x) | _in_front(w=w, targets=targets, lengths=lengths))
+
+
+def sent_onto(
+    y: jax.Array,
+    factor: Any,
+    x: jax.Array,
+    w: jax.Array,
+    targets: jax.Array,
+    lengths: jax.Array | None,
+    zero: Any,
+) -> jax.Array:
+    """y (B, n_post) with the same added, each of it times a factor, synapse by synapse.
+
+    A pass over y less than to add what `sent` gives. Each product is rounded with the help of `zero`.
+    """
+    if not on_cpu():
+        return y + rounded(sent(x, w, targets, lengths, y.shape[1]) * factor, zero)
+    given = _active(x) | {"y": y} | _in_front(w=w, targets=targets, lengths=lengths)
+    if "x" in given or not (is_known(factor) and factor == 1.0):
+        given |= _in_front(factor=jnp.asarray(factor, w.dtype), zero=jnp.asarray(zero))
+    return _in_lanes(x.shape[1], y.shape[1], targets.shape[-1])(given)
 
 
 def sent_later(
@@ -57,20 +78,20 @@ def sent_later(
     if not on_cpu():
         behind = (place.astype(jnp.int32) + steps.astype(jnp.int32)) % slots
         return ring.at[:, behind, targets].add(_all_at_once(x, w, targets, lengths))
-    active, words = _active(x)
-    walk = _in_lanes(x.shape[1], n_post, targets.shape[-1], slots, not active)
-    given = place.reshape(1, 1), steps.reshape(1, -1), *_in_front(w, targets, lengths)
-    return walk(*active, words, ring.reshape(rows, -1), *given).reshape(ring.shape)
+    walk = _in_lanes(x.shape[1], n_post, targets.shape[-1])
+    given = _active(x) | {"y": ring.reshape(rows, -1)}
+    given |= _in_front(place=place, steps=steps, w=w, targets=targets, lengths=lengths)
+    return walk(given).reshape(ring.shape)
 
 
-def _active(x: jax.Array) -> tuple[tuple[jax.Array, ...], jax.Array]:
-    """The values that are sent, none where all are 1 since they are spikes with words of their own; and the words."""
+def _active(x: jax.Array) -> dict[str, jax.Array]:
+    """The words, and the values that are sent but where all are 1, since they are spikes with words of their own."""
     words = known_bits_of(x)
-    return ((x,), packed(x != 0)) if words is None else ((), words)
+    return {"x": x, "words": packed(x != 0)} if words is None else {"words": words}
 
 
-def _in_front(*tables: jax.Array | None) -> tuple[jax.Array, ...]:
-    return tuple(table.reshape(1, -1) for table in tables if table is not None)
+def _in_front(**tables: jax.Array | None) -> dict[str, jax.Array]:
+    return {name: table.reshape(1, -1) for name, table in tables.items() if table is not None}
 
 
 def _all_at_once(x: jax.Array, w: jax.Array, targets: jax.Array, lengths: jax.Array | None) -> jax.Array:
@@ -79,74 +100,30 @@ def _all_at_once(x: jax.Array, w: jax.Array, targets: jax.Array, lengths: jax.Ar
 
 
 @cache
-def _in_lanes(n_pre: int, n_post: int, length: int, slots: int, spikes: bool) -> Callable[..., jax.Array]:
-    """The walk as a function of arrays with lanes in front: x (R, n_pre) but for spikes, its words (R, W), a ring
-    (R, …), tables (L, …), where each of the L lanes has R / L rows. Lanes that `vmap` adds are folded into R and L."""
+def _in_lanes(n_pre: int, n_post: int, length: int) -> Callable[[dict[str, jax.Array]], jax.Array]:
+    """The walk as a function of arrays with lanes in front: words (R, W), x (R, n_pre) but for spikes, what is added
+    to, y (R, …), if there is anything; tables (L, …), where each of the L lanes has R / L rows. Lanes that `vmap` adds
+    are folded into R and L."""
 
     @jax.custom_batching.custom_vmap
-    def walk(*given: jax.Array) -> jax.Array:
+    def walk(given: dict[str, jax.Array]) -> jax.Array:
         # cut into pieces the loops would cost a microsecond a synapse
-        compiled = _walk_later if slots else _walk
-
-        def walked(*given: jax.Array) -> jax.Array:
-            x, rest = (None, given) if spikes else (given[0], given[1:])
-            return compiled(x, *rest, n_pre=n_pre, n_post=n_post, length=length)
-
-        return in_one_function(walked)(*given)
+        return in_one_function(lambda given: _walk(given, n_pre, n_post, length))(given)
 
     @walk.def_vmap
-    def _(size: int, batched: list[bool], *given: jax.Array) -> tuple[jax.Array, bool]:
-        folded = []
-        for i, (array, own) in enumerate(zip(given, batched, strict=True)):
-            # activity and rings have as many rows as there are; a table of several lanes is not shared by more
-            if not own and (i < 2 - spikes + bool(slots) or array.shape[0] > 1):
+    def _(size: int, batched: list[Any], given: dict[str, jax.Array]) -> tuple[jax.Array, bool]:
+        (own_lanes,) = batched
+        folded = {}
+        for name, array in given.items():
+            own = own_lanes[name]
+            # what has rows has as many as there are; a table of several lanes is not shared by more
+            if not own and (name in ("x", "words", "y") or array.shape[0] > 1):
                 array, own = jnp.broadcast_to(array, (size, *array.shape)), True
-            folded.append(array.reshape(-1, array.shape[-1]) if own else array)
-        y = walk(*folded)
+            folded[name] = array.reshape(-1, array.shape[-1]) if own else array
+        y = walk(folded)
         return y.reshape(size, -1, y.shape[-1]), True
 
     return walk
-
-
-def over_set_bits(words: jax.Array, visit: Callable[[jax.Array, Any], Any], value: Any) -> Any:
-    """`value` after visit(place, value) for every set bit of a flat array of words; place is bit * words + word.
-
-    Words that are 0 are passed over a group at a time: there are many more of them than there are spikes in a step.
-    """
-    many = jnp.uint32(words.shape[0])
-
-    def bits_of_word(q: jax.Array, value: Any) -> Any:
-        return _over_bits(at(words, q), lambda b, value: visit(b * many + q, value), value)
-
-    if words.shape[0] < WORD // 2:
-        return lax.fori_loop(jnp.uint32(0), many, bits_of_word, value)
-    groups = packed_in_order(words != 0)
-
-    def group(h: jax.Array, value: Any) -> Any:
-        return _over_bits(at(groups, h), lambda b, value: bits_of_word(h * jnp.uint32(WORD) + b, value), value)
-
-    return lax.fori_loop(jnp.uint32(0), jnp.uint32(groups.shape[0]), group, value)
-
-
-def _over_bits(word: jax.Array, visit: Callable[[jax.Array, Any], Any], value: Any) -> Any:
-    """`value` after visit(bit, value) for every set bit of a word."""
-
-    def bit(left: tuple[jax.Array, Any]) -> tuple[jax.Array, Any]:
-        x, value = left
-        lowest = jnp.uint32(WORD - 1) - lax.clz(x & (~x + jnp.uint32(1)))
-        return x & (x - jnp.uint32(1)), visit(lowest, value)
-
-    return lax.while_loop(lambda left: left[0] != 0, bit, (word, value))[1]
-
-
-def at(flat: jax.Array, place: Any) -> jax.Array:
-    """One element of a flat array. Unsigned places spare a comparison."""
-    return lax.dynamic_slice(flat, (place,), (1,))[0]
-
-
-def put(flat: jax.Array, place: Any, value: jax.Array) -> jax.Array:
-    """The flat array with another value at a place."""
-    return lax.dynamic_update_slice(flat, value[None], (place,))
 
 
 def over_synapses(first: Any, length: int, held: Any, visit: Callable[[Any, Any], Any], value: Any) -> Any:
@@ -168,106 +145,49 @@ def over_synapses(first: Any, length: int, held: Any, visit: Callable[[Any, Any]
     return lax.fori_loop(whole * jnp.uint32(UNROLL), held, lambda k, value: visit(first + k, value), value)
 
 
-def _walk(
-    x: jax.Array | None,
-    words: jax.Array,
-    w: jax.Array,
-    targets: jax.Array,
-    lengths: jax.Array | None = None,
-    *,
-    n_pre: int,
-    n_post: int,
-    length: int,
-) -> jax.Array:
-    y = jnp.zeros((words.shape[0], n_post), w.dtype)
-    return _added(y, x, words, w, targets, lengths, n_pre, length, lambda r, place: jnp.uint32(0))
-
-
-def _walk_later(
-    x: jax.Array | None,
-    words: jax.Array,
-    ring: jax.Array,
-    place: jax.Array,
-    steps: jax.Array,
-    w: jax.Array,
-    targets: jax.Array,
-    lengths: jax.Array | None = None,
-    *,
-    n_pre: int,
-    n_post: int,
-    length: int,
-) -> jax.Array:
-    rows, size = ring.shape
-    slots = jnp.uint32(size // n_post)
-    flat_place, flat_steps = place.reshape(-1).astype(jnp.uint32), steps.reshape(-1)
-    n = jnp.uint32(n_pre * length)
-
-    def first_of_slot(r: jax.Array, synapse: jax.Array) -> jax.Array:
-        wait = at(flat_steps, _lane(r, rows, steps) * n + synapse).astype(jnp.uint32)
-        slot = at(flat_place, _lane(r, rows, place)) + wait
-        return jnp.where(slot >= slots, slot - slots, slot) * jnp.uint32(n_post)
-
-    return _added(ring, x, words, w, targets, lengths, n_pre, length, first_of_slot)
-
-
-def _lane(r: jax.Array, rows: int, table: jax.Array) -> jax.Array:
-    """Which of its lanes a table has for row r of as many."""
-    return r // jnp.uint32(rows // table.shape[0]) if table.shape[0] > 1 else jnp.uint32(0)
-
-
-def _added(
-    y: jax.Array,
-    x: jax.Array | None,
-    words: jax.Array,
-    w: jax.Array,
-    targets: jax.Array,
-    lengths: jax.Array | None,
-    n: int,
-    length: int,
-    shift: Callable[[jax.Array, jax.Array], jax.Array],
-) -> jax.Array:
-    """y (R, …) with what n units send added at the targets, each `shift(row, synapse)` further on in its row.
+def _walk(given: dict[str, jax.Array], n: int, n_post: int, length: int) -> jax.Array:
+    """y (R, …) with what n units send added at the targets: in a ring, in the slot of each delay.
 
     Without x, all that is active is 1.
     """
-    rows = words.shape[0]
-    one = w.shape[1] != targets.shape[1]
-    flat_x = None if x is None else x.reshape(-1)
-    flat_w, flat_targets = w.reshape(-1), targets.reshape(-1)
-    flat_lengths = None if lengths is None else lengths.reshape(-1)
-    held_by_lane, width = jnp.uint32(n * length), y.shape[1]
+    words, targets = given["words"], given["targets"]
+    rows, one = words.shape[0], given["w"].shape[1] != targets.shape[1]
+    y = given.get("y", jnp.zeros((rows, n_post), given["w"].dtype))
+    width = y.shape[1]
+    slots = jnp.uint32(width // n_post)
 
-    def times(value: jax.Array | None, weight: jax.Array) -> jax.Array:
-        return weight if value is None else value * weight
+    def of_lane(name: str, r: jax.Array, place: Any = None) -> jax.Array:
+        """What a table says for row r: at a place of its lane, or its one number."""
+        table = given[name]
+        lane = lane_of_row(r, rows, table)
+        return at(table.reshape(-1), lane if place is None else lane * jnp.uint32(table.shape[1]) + place)
+
+    def product(r: jax.Array, value: jax.Array | None, weight: jax.Array) -> jax.Array:
+        gain = weight if value is None else value * weight
+        return rounded(gain * of_lane("factor", r), of_lane("zero", r)) if "factor" in given else gain
+
+    def slot(r: jax.Array, place: jax.Array) -> jax.Array:
+        behind = of_lane("place", r).astype(jnp.uint32) + of_lane("steps", r, place).astype(jnp.uint32)
+        return jnp.where(behind >= slots, behind - slots, behind) * jnp.uint32(n_post)
 
     def row(r: jax.Array, words: jax.Array, y: jax.Array) -> jax.Array:
         def unit(i: jax.Array, y: jax.Array) -> jax.Array:
-            value = None if flat_x is None else at(flat_x, r * jnp.uint32(n) + i)
-            same = times(value, at(flat_w, _lane(r, rows, w))) if one else None
+            value = at(given["x"].reshape(-1), r * jnp.uint32(n) + i) if "x" in given else None
+            same = product(r, value, of_lane("w", r)) if one else None
 
             def synapse(place: jax.Array, y: jax.Array) -> jax.Array:
-                to = at(flat_targets, _lane(r, rows, targets) * held_by_lane + place).astype(jnp.uint32)
-                to = r * jnp.uint32(width) + shift(r, place) + to
-                gain = times(value, at(flat_w, _lane(r, rows, w) * held_by_lane + place)) if same is None else same
+                to = r * jnp.uint32(width) + of_lane("targets", r, place).astype(jnp.uint32)
+                if "steps" in given:
+                    to = to + slot(r, place)
+                gain = product(r, value, of_lane("w", r, place)) if same is None else same
                 return put(y, to, at(y, to) + gain)
 
-            held = (
-                None
-                if lengths is None or flat_lengths is None
-                else at(flat_lengths, _lane(r, rows, lengths) * jnp.uint32(n) + i)
-            )
+            held = of_lane("lengths", r, i) if "lengths" in given else None
             return over_synapses(i * jnp.uint32(length), length, held, synapse, y)
 
         return over_set_bits(words, unit, y)
 
-    flat = y.reshape(-1)
-    if rows == 1:
-        return row(jnp.uint32(0), words[0], flat).reshape(y.shape)
-
-    def turn(r: jax.Array, flat: jax.Array) -> jax.Array:
-        return row(r, lax.dynamic_index_in_dim(words, r, 0, False), flat)
-
-    return lax.fori_loop(jnp.uint32(0), jnp.uint32(rows), turn, flat).reshape(y.shape)
+    return over_rows(words, row, y.reshape(-1)).reshape(y.shape)
 
 
 # ------------------------------------------------------------------------------------------------------------ learning

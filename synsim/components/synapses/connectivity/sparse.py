@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from synsim import structure
 from synsim.component import Declaration, made, part, static
 from synsim.components.synapses.connectivity.connectivity import Connectivity
-from synsim.components.synapses.connectivity.events import Table, sent, sent_later, updated
+from synsim.components.synapses.connectivity.events import Table, sent, sent_later, sent_onto, updated
 from synsim.later import jax, jnp, np
 from synsim.structure import Pairs
 
@@ -312,6 +312,9 @@ class SparseConnectivity(Connectivity, type_name="sparse"):
 
     def transmit(self, w: jax.Array, x: jax.Array) -> jax.Array:
         return sent(x, w, self.targets, self.lengths, self._sizes[1])
+
+    def raised(self, left: jax.Array, factor: Any, w: jax.Array, x: jax.Array, zero: Any) -> jax.Array:
+        return sent_onto(left, factor, x, w, self.targets, self.lengths, zero)
 
     def deliver(self, w: jax.Array, x: jax.Array, ring: jax.Array, place: jax.Array, steps: jax.Array) -> jax.Array:
         return sent_later(x, w, self.targets, self.lengths, ring, place, steps)

@@ -38,10 +38,12 @@ class AlphaDynamics(ConductanceDynamics, type_name="alpha"):
 
     h_syn = state("Intermediate conductance, which drives g_syn.", "uS", size="post")
 
+    def left(self, x: View, now: Now) -> tuple[jax.Array, Any]:
+        return rounded(x.h_syn * self.kept(self.tau_decay, now), now.zero), self.g_syn_bar
+
     def advance(self, drive: jax.Array, x: View, now: Now, gain: Any, bias: jax.Array | None) -> dict[str, jax.Array]:
-        rate = now.dt / self.tau_decay
+        h, rate = drive, now.dt / self.tau_decay
         left = self.kept(self.tau_decay, now)
-        h = rounded(x.h_syn * left, now.zero) + rounded(drive * self.g_syn_bar, now.zero)
         if self.integration == "euler":
             push = h if self.g_drive == "reference" else rounded(h * rate, now.zero)
             g = rounded(x.g_syn * left, now.zero) + push

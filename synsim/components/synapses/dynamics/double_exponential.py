@@ -49,11 +49,13 @@ class DoubleExponentialDynamics(ConductanceDynamics, type_name="double_exponenti
         advice = "else no spike raises the conductance; for equal time constants take alpha"
         return [*found, ("tau_rise", f"{sentence}: {advice}")]
 
+    def left(self, x: View, now: Now) -> tuple[jax.Array, Any]:
+        factor = self.g_syn_bar * (1.0 / self.tau_rise - 1.0 / self.tau_decay)
+        return rounded(x.h_syn * self.kept(self.tau_rise, now), now.zero), factor
+
     def advance(self, drive: jax.Array, x: View, now: Now, gain: Any, bias: jax.Array | None) -> dict[str, jax.Array]:
-        apart = 1.0 / self.tau_rise - 1.0 / self.tau_decay
+        h, apart = drive, 1.0 / self.tau_rise - 1.0 / self.tau_decay
         rising, decaying = self.kept(self.tau_rise, now), self.kept(self.tau_decay, now)
-        jump = drive * (self.g_syn_bar * apart)
-        h = rounded(x.h_syn * rising, now.zero) + rounded(jump, now.zero)
         if self.integration == "euler":
             push = h if self.g_drive == "reference" else rounded(h * now.dt, now.zero)
             g = rounded(x.g_syn * decaying, now.zero) + push

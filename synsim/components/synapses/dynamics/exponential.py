@@ -25,9 +25,11 @@ class ExponentialDynamics(ConductanceDynamics, type_name="exponential"):
     steps: Rotter & Diesmann (1999), Biological Cybernetics 81:381.
     """
 
+    def left(self, x: View, now: Now) -> tuple[jax.Array, Any]:
+        return rounded(x.g_syn * self.kept(self.tau_decay, now), now.zero), self.g_syn_bar
+
     def advance(self, drive: jax.Array, x: View, now: Now, gain: Any, bias: jax.Array | None) -> dict[str, jax.Array]:
-        left = rounded(x.g_syn * self.kept(self.tau_decay, now), now.zero)
-        g = left + rounded(drive * self.g_syn_bar, now.zero)
+        g = drive
         if self.integration == "euler":
             return self.current(g, x, now, gain, bias)
         return self.current(g, x, now, gain, bias, g * self.mean(self.tau_decay, now))
