@@ -256,11 +256,25 @@ def measured(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, li
         for name in list(commands)[:: 1 if number % 2 else -1]:
             if number < 0 and commands[name][0] != sys.executable:
                 continue
+            settle()
             found = result(commands[name], name)
             if number >= 0:
                 seen[name].append(found)
         print(f"round {number}, load {os.getloadavg()[0]:.1f}", flush=True)
     return seen
+
+
+def settle(most: float = 60.0) -> None:
+    """Waits until the disks have been quiet for half a second: they are busy for long with files that are gone."""
+    os.sync()
+    began, before = time.monotonic(), None
+    while time.monotonic() - began < most:
+        lines = [line.split() for line in Path("/proc/diskstats").read_text().splitlines()]
+        now = [line[5:] for line in lines if not line[2].startswith(("loop", "ram"))]
+        if now == before:
+            return
+        before = now
+        time.sleep(0.5)
 
 
 def report(seen: Mapping[str, list[Found]]) -> None:
