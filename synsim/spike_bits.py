@@ -178,13 +178,17 @@ class Places(NamedTuple):
 def set_bits(words: np.ndarray) -> Places:
     """The bits that are set in words (R, W), at a cost that grows with them and with the words."""
     width = words.shape[1]
-    place = np.flatnonzero(words)
-    held = np.ascontiguousarray(words.reshape(-1)[place], "<u4").view(np.uint8).reshape(-1, WORD // 8)
-    which, bit = np.nonzero(np.unpackbits(held, axis=1, bitorder="little"))
-    row, word = np.divmod(place[which], width)
-    unit = bit * width + word
-    order = np.argsort(row * (WORD * width) + unit)
-    return Places(row[order], unit[order])
+    place = np.flatnonzero(words != 0)  # numpy finds what is true several times as fast as what is not 0
+    held = words.reshape(-1)[place]
+    row, word = np.divmod(place, width)
+    first, found = row * (WORD * width) + word, []
+    while held.size:  # few words hold more than one or two
+        rest = held & (held - np.uint32(1))
+        _, exponent = np.frexp((held ^ rest).astype(np.float32))
+        found.append(first + (exponent - 1) * width)
+        left = np.flatnonzero(rest != 0)
+        held, first = rest[left], first[left]
+    return Places(*np.divmod(np.sort(np.concatenate([first, *found])), WORD * width))
 
 
 def unpacked(words: np.ndarray, n: int) -> np.ndarray:
