@@ -66,6 +66,16 @@ def test_what_is_made_once_is_computed_once():
     np.testing.assert_array_equal(jax.grad(lambda v: made_once(v * v).sum())(jnp.arange(3.0)), [0.0, 2.0, 4.0])
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+def test_two_arrays_that_are_alike_are_changed_where_they_are(rows):
+    """XLA copies an array in each turn of a loop where it can't see that the one it becomes takes its place."""
+    change = in_one_function(lambda i, one, two: (one.at[0, i].set(1.0), two.at[rows - 1, i + 1].set(2.0)))
+    given = jnp.zeros((2, rows, 5000))
+    text = hlo(lambda given: lax.fori_loop(0, 90, lambda i, pair: change(i, *pair), tuple(given)), given)
+    inner = [line for line in text.split("ENTRY")[0].splitlines() if f"f32[{rows},5000]" in line and " copy(" in line]
+    assert not inner and "while(" in text, inner
+
+
 @pytest.mark.parametrize("size", [10, 3_000, 100_000])
 def test_arrays_that_it_has_besides_are_arguments(size):
     """XLA ends the process where such a function holds a constant of more than 10 KB."""

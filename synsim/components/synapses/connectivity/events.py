@@ -55,7 +55,7 @@ def sent_onto(
     """
     if not on_cpu():
         return y + rounded(sent(x, w, targets, lengths, y.shape[1]) * factor, zero)
-    given = _active(x) | {"y": y} | _in_front(w=w, targets=targets, lengths=lengths)
+    given = _active(x) | {"onto": y} | _in_front(w=w, targets=targets, lengths=lengths)
     if "x" in given or not (is_known(factor) and factor == 1.0):
         given |= _in_front(factor=jnp.asarray(factor, w.dtype), zero=jnp.asarray(zero))
     return _in_lanes(x.shape[1], y.shape[1], targets.shape[-1])(given)
@@ -79,7 +79,7 @@ def sent_later(
         behind = (place.astype(jnp.int32) + steps.astype(jnp.int32)) % slots
         return ring.at[:, behind, targets].add(_all_at_once(x, w, targets, lengths))
     walk = _in_lanes(x.shape[1], n_post, targets.shape[-1])
-    given = _active(x) | {"y": ring.reshape(rows, -1)}
+    given = _active(x) | {"onto": ring.reshape(rows, -1)}
     given |= _in_front(place=place, steps=steps, w=w, targets=targets, lengths=lengths)
     return walk(given).reshape(ring.shape)
 
@@ -102,8 +102,8 @@ def _all_at_once(x: jax.Array, w: jax.Array, targets: jax.Array, lengths: jax.Ar
 @cache
 def _in_lanes(n_pre: int, n_post: int, length: int) -> Callable[[dict[str, jax.Array]], jax.Array]:
     """The walk as a function of arrays with lanes in front: words (R, W), x (R, n_pre) but for spikes, what is added
-    to, y (R, …), if there is anything; tables (L, …), where each of the L lanes has R / L rows. Lanes that `vmap` adds
-    are folded into R and L."""
+    to, onto (R, …), if there is anything; tables (L, …), where each of the L lanes has R / L rows. Lanes that `vmap`
+    adds are folded into R and L. Before x in the order of names, `onto` is what the result takes the place of."""
 
     @jax.custom_batching.custom_vmap
     def walk(given: dict[str, jax.Array]) -> jax.Array:
@@ -117,7 +117,7 @@ def _in_lanes(n_pre: int, n_post: int, length: int) -> Callable[[dict[str, jax.A
         for name, array in given.items():
             own = own_lanes[name]
             # what has rows has as many as there are; a table of several lanes is not shared by more
-            if not own and (name in ("x", "words", "y") or array.shape[0] > 1):
+            if not own and (name in ("onto", "words", "x") or array.shape[0] > 1):
                 array, own = jnp.broadcast_to(array, (size, *array.shape)), True
             folded[name] = array.reshape(-1, array.shape[-1]) if own else array
         y = walk(folded)
@@ -146,13 +146,13 @@ def over_synapses(first: Any, length: int, held: Any, visit: Callable[[Any, Any]
 
 
 def _walk(given: dict[str, jax.Array], n: int, n_post: int, length: int) -> jax.Array:
-    """y (R, …) with what n units send added at the targets: in a ring, in the slot of each delay.
+    """`onto` (R, …) with what n units send added at the targets: in a ring, in the slot of each delay.
 
     Without x, all that is active is 1.
     """
     words, targets = given["words"], given["targets"]
     rows, one = words.shape[0], given["w"].shape[1] != targets.shape[1]
-    y = given.get("y", jnp.zeros((rows, n_post), given["w"].dtype))
+    y = given.get("onto", jnp.zeros((rows, n_post), given["w"].dtype))
     width = y.shape[1]
     slots = jnp.uint32(width // n_post)
 
