@@ -112,36 +112,17 @@ def set_at(words: jax.Array, arrays: Sequence[jax.Array], values: Sequence[Any])
     """Arrays (R, *units), each with its value where the bits of words (R, W) are set: a number or (*units) of them."""
     flat = [array.reshape(array.shape[0], -1) for array in arrays]
     tables = [jnp.asarray(value, array.dtype).reshape(1, -1) for array, value in zip(arrays, values, strict=True)]
-    changed = _in_lanes()(words, flat, tables)
+    changed = _setting()((flat, words), tables)
     return [array.reshape(before.shape) for array, before in zip(changed, arrays, strict=True)]
 
 
-@cache
-def _in_lanes() -> Callable[..., list[jax.Array]]:
-    """The same for arrays (R, n) and tables (L, 1 or n), where each of the L lanes has R / L rows."""
-
-    @jax.custom_batching.custom_vmap
-    def walk(words: jax.Array, arrays: list[jax.Array], tables: list[jax.Array]) -> list[jax.Array]:
-        return in_one_function(_set)(words, arrays, tables)
-
-    @walk.def_vmap
-    def _(size: int, batched: Any, *given: Any) -> tuple[list[jax.Array], list[bool]]:
-        def folded(own: bool, array: jax.Array) -> jax.Array:
-            array = array if own else jnp.broadcast_to(array, (size, *array.shape))
-            return array.reshape(-1, array.shape[-1])
-
-        changed = walk(*jax.tree.map(folded, tuple(batched), given))
-        return [array.reshape(size, -1, array.shape[-1]) for array in changed], [True] * len(changed)
-
-    return walk
-
-
-def _set(words: jax.Array, arrays: list[jax.Array], tables: list[jax.Array]) -> list[jax.Array]:
-    rows, n = arrays[0].shape
+def _set(rows: tuple[list[jax.Array], jax.Array], tables: list[jax.Array]) -> list[jax.Array]:
+    arrays, words = rows
+    many, n = arrays[0].shape
 
     def row(r: jax.Array, words: jax.Array, flat: list[jax.Array]) -> list[jax.Array]:
         def unit(i: jax.Array, flat: list[jax.Array]) -> list[jax.Array]:
-            lanes = [lane_of_row(r, rows, table) * jnp.uint32(table.shape[1]) for table in tables]
+            lanes = [lane_of_row(r, many, table) * jnp.uint32(table.shape[1]) for table in tables]
             places = [lane + (i if table.shape[1] > 1 else 0) for lane, table in zip(lanes, tables, strict=True)]
             new = [at(table.reshape(-1), place) for table, place in zip(tables, places, strict=True)]
             return [put(array, r * jnp.uint32(n) + i, value) for array, value in zip(flat, new, strict=True)]
@@ -149,7 +130,39 @@ def _set(words: jax.Array, arrays: list[jax.Array], tables: list[jax.Array]) -> 
         return over_set_bits(words, unit, flat)
 
     flat = over_rows(words, row, [array.reshape(-1) for array in arrays])
-    return [array.reshape(rows, n) for array in flat]
+    return [array.reshape(many, n) for array in flat]
+
+
+def in_lanes(walk: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """A walk(rows, tables), compiled into one function: cut into pieces it would cost a microsecond a bit.
+
+    `rows` are arrays (R, …), tables (L, …), where each of the L lanes has R / L rows, and results (R, …). Lanes that
+    `vmap` adds are folded into R and L. Results take the place of the first arrays that are like them.
+    """
+
+    @jax.custom_batching.custom_vmap
+    def walked(rows: Any, tables: Any) -> Any:
+        return in_one_function(walk)(rows, tables)
+
+    @walked.def_vmap
+    def _(size: int, batched: Any, rows: Any, tables: Any) -> tuple[Any, Any]:
+        def folded(own: bool, array: jax.Array) -> jax.Array:
+            return (array if own else jnp.broadcast_to(array, (size, *array.shape))).reshape(-1, array.shape[-1])
+
+        def table(own: bool, array: jax.Array) -> jax.Array:
+            # a table of several lanes is not shared by more
+            return folded(own, array) if own or array.shape[0] > 1 else array
+
+        results = walked(jax.tree.map(folded, batched[0], rows), jax.tree.map(table, batched[1], tables))
+        unfolded = jax.tree.map(lambda array: array.reshape(size, -1, array.shape[-1]), results)
+        return unfolded, jax.tree.map(lambda _: True, results)
+
+    return walked
+
+
+@cache
+def _setting() -> Callable[[Any, Any], list[jax.Array]]:
+    return in_lanes(_set)
 
 
 def lane_of_row(r: jax.Array, rows: int, table: jax.Array) -> jax.Array:

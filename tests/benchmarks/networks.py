@@ -267,9 +267,10 @@ def measured(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, li
 def settle(most: float = 60.0) -> None:
     """Waits until the disks have been quiet for half a second: they are busy for long with files that are gone."""
     os.sync()
+    statistics_of_disks = Path("/proc/diskstats")  # of Linux
     began, before = time.monotonic(), None
-    while time.monotonic() - began < most:
-        lines = [line.split() for line in Path("/proc/diskstats").read_text().splitlines()]
+    while statistics_of_disks.exists() and time.monotonic() - began < most:
+        lines = [line.split() for line in statistics_of_disks.read_text().splitlines()]
         now = [line[5:] for line in lines if not line[2].startswith(("loop", "ram"))]
         if now == before:
             return

@@ -19,10 +19,12 @@ from typing import Any, NamedTuple
 from synsim.component import rounded
 from synsim.later import jax, jnp, lax
 from synsim.one_function import in_one_function, is_known, on_cpu
-from synsim.spike_bits import at, known_bits_of, lane_of_row, over_rows, over_set_bits, packed, put
+from synsim.spike_bits import at, in_lanes, known_bits_of, lane_of_row, over_rows, over_set_bits, packed, put
 
 Change = Callable[[Any, Any, Any, Any], Any]
 """What becomes of weights, given values of their units before and behind, and some numbers; each weight by itself."""
+
+Arrays = dict[str, Any]
 
 UNROLL = 8  # synapses that are added in one turn of the innermost loop
 
@@ -37,7 +39,7 @@ def sent(x: jax.Array, w: jax.Array, targets: jax.Array, lengths: jax.Array | No
         values = _all_at_once(x, w, targets, lengths)
         return jnp.zeros((x.shape[0], n_post), x.dtype).at[:, targets].add(values)
     walk = _in_lanes(x.shape[1], n_post, targets.shape[-1])
-    return walk(_active(x) | _in_front(w=w, targets=targets, lengths=lengths))
+    return walk(_active(x), _in_front(w=w, targets=targets, lengths=lengths))
 
 
 def sent_onto(
@@ -55,10 +57,11 @@ def sent_onto(
     """
     if not on_cpu():
         return y + rounded(sent(x, w, targets, lengths, y.shape[1]) * factor, zero)
-    given = _active(x) | {"onto": y} | _in_front(w=w, targets=targets, lengths=lengths)
-    if "x" in given or not (is_known(factor) and factor == 1.0):
-        given |= _in_front(factor=jnp.asarray(factor, w.dtype), zero=jnp.asarray(zero))
-    return _in_lanes(x.shape[1], y.shape[1], targets.shape[-1])(given)
+    rows, tables = {"onto": y} | _active(x), _in_front(w=w, targets=targets, lengths=lengths)
+    # values are multiplied in any case: a factor that is known changes no number
+    if "x" in rows or not (is_known(factor) and factor == 1.0):
+        tables |= _in_front(factor=jnp.asarray(factor, w.dtype), zero=jnp.asarray(zero))
+    return _in_lanes(x.shape[1], y.shape[1], targets.shape[-1])(rows, tables)
 
 
 def sent_later(
@@ -79,18 +82,17 @@ def sent_later(
         behind = (place.astype(jnp.int32) + steps.astype(jnp.int32)) % slots
         return ring.at[:, behind, targets].add(_all_at_once(x, w, targets, lengths))
     walk = _in_lanes(x.shape[1], n_post, targets.shape[-1])
-    given = _active(x) | {"onto": ring.reshape(rows, -1)}
-    given |= _in_front(place=place, steps=steps, w=w, targets=targets, lengths=lengths)
-    return walk(given).reshape(ring.shape)
+    tables = _in_front(place=place, steps=steps, w=w, targets=targets, lengths=lengths)
+    return walk({"onto": ring.reshape(rows, -1)} | _active(x), tables).reshape(ring.shape)
 
 
-def _active(x: jax.Array) -> dict[str, jax.Array]:
+def _active(x: jax.Array) -> Arrays:
     """The words, and the values that are sent but where all are 1, since they are spikes with words of their own."""
     words = known_bits_of(x)
     return {"x": x, "words": packed(x != 0)} if words is None else {"words": words}
 
 
-def _in_front(**tables: jax.Array | None) -> dict[str, jax.Array]:
+def _in_front(**tables: jax.Array | None) -> Arrays:
     return {name: table.reshape(1, -1) for name, table in tables.items() if table is not None}
 
 
@@ -100,30 +102,10 @@ def _all_at_once(x: jax.Array, w: jax.Array, targets: jax.Array, lengths: jax.Ar
 
 
 @cache
-def _in_lanes(n_pre: int, n_post: int, length: int) -> Callable[[dict[str, jax.Array]], jax.Array]:
-    """The walk as a function of arrays with lanes in front: words (R, W), x (R, n_pre) but for spikes, what is added
-    to, onto (R, …), if there is anything; tables (L, …), where each of the L lanes has R / L rows. Lanes that `vmap`
-    adds are folded into R and L. Before x in the order of names, `onto` is what the result takes the place of."""
-
-    @jax.custom_batching.custom_vmap
-    def walk(given: dict[str, jax.Array]) -> jax.Array:
-        # cut into pieces the loops would cost a microsecond a synapse
-        return in_one_function(lambda given: _walk(given, n_pre, n_post, length))(given)
-
-    @walk.def_vmap
-    def _(size: int, batched: list[Any], given: dict[str, jax.Array]) -> tuple[jax.Array, bool]:
-        (own_lanes,) = batched
-        folded = {}
-        for name, array in given.items():
-            own = own_lanes[name]
-            # what has rows has as many as there are; a table of several lanes is not shared by more
-            if not own and (name in ("onto", "words", "x") or array.shape[0] > 1):
-                array, own = jnp.broadcast_to(array, (size, *array.shape)), True
-            folded[name] = array.reshape(-1, array.shape[-1]) if own else array
-        y = walk(folded)
-        return y.reshape(size, -1, y.shape[-1]), True
-
-    return walk
+def _in_lanes(n_pre: int, n_post: int, length: int) -> Callable[[Arrays, Arrays], jax.Array]:
+    """The walk as a function of what has rows, words (R, W), x (R, n_pre) but for spikes, and what is added to, `onto`
+    (R, …), if there is anything, which stands before x in the order of names; and of tables (L, …)."""
+    return in_lanes(lambda rows, tables: _walk(rows, tables, n_pre, n_post, length))
 
 
 def over_synapses(first: Any, length: int, held: Any, visit: Callable[[Any, Any], Any], value: Any) -> Any:
@@ -145,26 +127,26 @@ def over_synapses(first: Any, length: int, held: Any, visit: Callable[[Any, Any]
     return lax.fori_loop(whole * jnp.uint32(UNROLL), held, lambda k, value: visit(first + k, value), value)
 
 
-def _walk(given: dict[str, jax.Array], n: int, n_post: int, length: int) -> jax.Array:
+def _walk(given: Arrays, tables: Arrays, n: int, n_post: int, length: int) -> jax.Array:
     """`onto` (R, …) with what n units send added at the targets: in a ring, in the slot of each delay.
 
     Without x, all that is active is 1.
     """
-    words, targets = given["words"], given["targets"]
-    rows, one = words.shape[0], given["w"].shape[1] != targets.shape[1]
-    y = given.get("onto", jnp.zeros((rows, n_post), given["w"].dtype))
+    words, w = given["words"], tables["w"]
+    rows, one = words.shape[0], w.shape[1] != tables["targets"].shape[1]
+    y = given.get("onto", jnp.zeros((rows, n_post), w.dtype))
     width = y.shape[1]
     slots = jnp.uint32(width // n_post)
 
     def of_lane(name: str, r: jax.Array, place: Any = None) -> jax.Array:
         """What a table says for row r: at a place of its lane, or its one number."""
-        table = given[name]
+        table = tables[name]
         lane = lane_of_row(r, rows, table)
         return at(table.reshape(-1), lane if place is None else lane * jnp.uint32(table.shape[1]) + place)
 
     def product(r: jax.Array, value: jax.Array | None, weight: jax.Array) -> jax.Array:
         gain = weight if value is None else value * weight
-        return rounded(gain * of_lane("factor", r), of_lane("zero", r)) if "factor" in given else gain
+        return rounded(gain * of_lane("factor", r), of_lane("zero", r)) if "factor" in tables else gain
 
     def slot(r: jax.Array, place: jax.Array) -> jax.Array:
         behind = of_lane("place", r).astype(jnp.uint32) + of_lane("steps", r, place).astype(jnp.uint32)
@@ -177,12 +159,12 @@ def _walk(given: dict[str, jax.Array], n: int, n_post: int, length: int) -> jax.
 
             def synapse(place: jax.Array, y: jax.Array) -> jax.Array:
                 to = r * jnp.uint32(width) + of_lane("targets", r, place).astype(jnp.uint32)
-                if "steps" in given:
+                if "steps" in tables:
                     to = to + slot(r, place)
                 gain = product(r, value, of_lane("w", r, place)) if same is None else same
                 return put(y, to, at(y, to) + gain)
 
-            held = of_lane("lengths", r, i) if "lengths" in given else None
+            held = of_lane("lengths", r, i) if "lengths" in tables else None
             return over_synapses(i * jnp.uint32(length), length, held, synapse, y)
 
         return over_set_bits(words, unit, y)
