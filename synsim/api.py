@@ -93,6 +93,7 @@ def run(
     profile: Profile | None = None,
     again: str = "run it once more",
     guess: Guess | None = None,
+    alone: bool = False,
     **settings: Any,
 ) -> OpenedRun:
     """Runs a config to a finished file `out/NAME/NAME.h5` and opens it.
@@ -103,7 +104,8 @@ def run(
     `Spec` yet: overrides, options, name, allow_plugins (which the folder of a run needs again). `progress` is told
     after each chunk, `note` what a user should know; `stop` is asked between chunks; `again` is what an error advises
     while there is no folder to go on with. `profile` gets the times of a run that is computed to its end, `guess` what
-    a command is found to need.
+    a command is found to need. `alone` says that nobody else computes with JAX in this process: XLA gets no more
+    threads than the config is worth.
 
     Raises ConfigError (2), MissingInput (66), Locked (73), StoreError (74), RunError (65) for a value that is not
     finite, Stopped (75) once `stop` says so; what was good is readable then.
@@ -112,10 +114,13 @@ def run(
     from synsim.kept_programs import KeptPrograms, start_of
     from synsim.plan import plan
     from synsim.programs import Programs
+    from synsim.threads import one_is_enough, take_one
 
     if resume and overwrite:
         raise ConfigError("--resume goes on with a run and --overwrite replaces it: give one of them")
     spec, directory = _place(config, settings, out, resume, only_merge)
+    if alone and one_is_enough(spec):
+        take_one()
     with computing(spec) as device, start_of(spec, device, guess) as start:
         from synsim.running import carry_out  # while what an earlier start left is being loaded
 

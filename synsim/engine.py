@@ -26,6 +26,7 @@ State = dict[str, dict[str, Any]]
 Held = dict[str, Any]  # "z.j": what an inlet's last advance read
 Paths = frozenset[tuple[str, str]]  # components and compartments
 Words = dict[tuple[str, str], Any]  # spikes as bits, by component and compartment
+Keys = Mapping[Call, Any]
 Called = tuple[State, Held, Words]
 
 NEVER = 0xFFFFFFFF  # the step stamp that means: nothing went bad
@@ -141,16 +142,16 @@ def fed(graph: Graph, name: str, state: State, data: Mapping[str, Any], zero: An
 
 
 def apply(
-    graph: Graph, call: Call, key: jax.Array, state: State, held: Held, data: Mapping[str, Any], moment: Moment
+    graph: Graph, call: Call, key: Any, state: State, held: Held, data: Mapping[str, Any], moment: Moment
 ) -> tuple[State, Held]:
-    """The state after one scheduled call."""
+    """The state after one scheduled call; the key may be None where it draws nothing."""
     name, method, _ = call
     inputs = fed(graph, name, state, data, moment.zero)
     now = Now(
         t=moment.step.astype(graph.dtype) * graph.dt,
         step=moment.step,
         dt=graph.dt,
-        key=jax.random.fold_in(key, moment.g),
+        key=None if key is None else jax.random.fold_in(key, moment.g),
         zero=moment.zero,
         each_step=_each_step(graph, call),
         walked=name in moment.walked,
@@ -193,7 +194,7 @@ def _settled(what: Compartment, value: Any, zero: Any) -> Any:
 def run_calls(
     graph: Graph,
     calls: Sequence[Call],
-    keys: Mapping[Call, jax.Array],
+    keys: Keys,
     state: State,
     held: Held,
     data: Mapping[str, Any],
@@ -377,7 +378,7 @@ def _noted(bad: Any, fine: Any, g: Any) -> Any:
     return jnp.where(fine, bad, jnp.minimum(bad, g))
 
 
-def _keys(graph: Graph, calls: Iterable[Call]) -> dict[Call, jax.Array]:
+def _keys(graph: Graph, calls: Iterable[Call]) -> Keys:
     return {call: call_key(graph, call) for call in calls}
 
 
@@ -477,7 +478,9 @@ def steps(
     every = [take for take in takes if take.every_step(graph.steps)]
     coarse = _at_the_same_steps(take for take in takes if not take.every_step(graph.steps))
 
-    def called(state: State, held: Held, zero: Any, k: Any, words: Words, walked: frozenset[str]) -> Called:
+    def called(
+        state: State, held: Held, zero: Any, k: Any, words: Words, keys: Keys, walked: frozenset[str] = frozenset()
+    ) -> Called:
         """The state after a step, given the words of spikes before it, and the words of what it makes."""
         moment = Moment(k, g0 + k.astype(jnp.uint32), zero, walked)
         with already_packed((state[name][c], words[name, c]) for name, c in words):
@@ -487,7 +490,7 @@ def steps(
     # spikes that leave the device as words are packed once, for the record and for the synapses of the next step
     spikes = {take.path: _names(take.path) for take in every if take.packed and take.whole}
     others = [take for take in every if take.path not in spikes]
-    unread, walked = _unread(graph, [take for take in takes if take.path not in spikes], called, carry)
+    unread, walked, keys = _read(graph, [take for take in takes if take.path not in spikes], called, carry, keys)
     in_words = walked | {*spikes.values()}
     walking = frozenset(name for name, _ in walked)
 
@@ -501,7 +504,7 @@ def steps(
     def step(scanned: Scanned, i: Any) -> Scanned:
         (state, held, bad, zero), buffers, words = scanned
         k = k0 + i
-        state, held, words = called(state, held, zero, k, words, walking)
+        state, held, words = called(state, held, zero, k, words, keys, walking)
         fine, taken = in_one_function(looked, fits)(_without(weights | unread, state), held, k)
         if careful:
             fine = all_finite(state, unread)
@@ -541,10 +544,11 @@ def steps(
         shapes = room(takes, graph.steps, carry, length if most is None else most)
         buffers = {path: jnp.zeros(shape.shape, shape.dtype) for path, shape in shapes.items()}
     # many small operations: a program for each would take longer than what it computes
-    carry, taken = in_one_function(scanned, fits)(carry, dict(buffers))
+    carry, taken = in_one_function(scanned, fits, kept=1)(carry, dict(buffers))
     if not ends_trial:
         last = g0 + (k0 + length - 1).astype(jnp.uint32)
-        carry = carry._replace(bad=_noted(carry.bad, all_finite(carry.state, unread), last))
+        fine = in_one_function(lambda state: all_finite(state, unread), fits)(carry.state)
+        carry = carry._replace(bad=_noted(carry.bad, fine, last))
     return carry, taken
 
 
@@ -571,28 +575,40 @@ def _words(state: State, places: Iterable[tuple[str, str]]) -> Words:
     return {(n, c): bits_of(state[n][c].reshape(state[n][c].shape[0], -1)) for n, c in places}
 
 
-def _unread(graph: Graph, takes: Sequence[Take], called: Callable[..., Called], carry: Carry) -> tuple[Paths, Paths]:
-    """The outlets that no record reads, nor any call before they are made anew: only the last step's are kept.
-    And the spikes that are read as bits."""
+class Read(NamedTuple):
+    """What the calls of a step read."""
+
+    unread: Paths  # outlets that no record reads, nor any call before they are made anew: only the last step's are kept
+    walked: Paths  # the spikes that are read as bits
+    keys: Keys  # None for a call that draws nothing
+
+
+def _read(graph: Graph, takes: Sequence[Take], called: Callable[..., Called], carry: Carry, keys: Keys) -> Read:
+    """What `called` reads of what it is given, where there is much of it."""
     from jax.interpreters.partial_eval import dce_jaxpr
 
     recorded = {take.path for take in takes}
     outlets = {(n, c) for n, c, what in graph.carried() if what.kind == "outlet" and f"{n}.{c}" not in recorded}
     if sum(count(graph.shape(*path)) for path in outlets) < WRITTEN:
-        return frozenset(), frozenset()
+        return Read(frozenset(), frozenset(), keys)
     spikes = [(n, c) for n, c, what in graph.carried() if what.kind == "outlet" and what.spikes and what.batch]
 
-    def traced(state: State, held: Held, words: Words) -> tuple[State, Held]:
-        return called(state, held, carry.zero, jnp.int32(0), words, frozenset())[:2]
+    def traced(state: State, held: Held, words: Words, keys: list[Any]) -> tuple[State, Held]:
+        by_call = dict(zip(calls, keys, strict=True))
+        return called(state, held, carry.zero, jnp.int32(0), words, by_call)[:2]
 
+    calls = list(keys)
     words = jax.eval_shape(lambda state: _words(state, spikes), carry.state)
-    jaxpr = jax.make_jaxpr(traced)(carry.state, carry.held, words).jaxpr
+    given = carry.state, carry.held, words, list(keys.values())
+    jaxpr = jax.make_jaxpr(traced)(*given).jaxpr
     _, used = dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
-    given = jax.tree_util.tree_leaves_with_path((carry.state, carry.held, words))
-    read = [path for (path, _), each in zip(given, used, strict=True) if each]
+    read = [path for (path, _), each in zip(jax.tree_util.tree_leaves_with_path(given), used, strict=True) if each]
     as_numbers = {(path[1].key, path[2].key) for path in read if path[0].idx == 0}
     as_bits = frozenset(path[1].key for path in read if path[0].idx == 2)
-    return frozenset(outlets - as_numbers), as_bits
+    drawn = {calls[path[1].idx] for path in read if path[0].idx == 3}
+    return Read(
+        frozenset(outlets - as_numbers), as_bits, {call: key if call in drawn else None for call, key in keys.items()}
+    )
 
 
 def _without(paths: Paths, state: State) -> State:

@@ -43,16 +43,15 @@ class Guess:
             raise OSError(f"{config} is no file")
         said = json.dumps([str(path.resolve()), *given]).encode() + b"\0" + path.read_bytes()
         self._path = cache_folder() / "guesses" / hashlib.sha256(said).hexdigest()
+        self.programs: list[Path] = []  # their files, in the order in which they are needed
+        self.one_thread = False  # whether they are computed in one thread
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            left = json.loads(self._path.read_bytes())
+            self.programs, self.one_thread = [Path(each) for each in left["programs"]], bool(left["one_thread"])
 
-    def programs(self) -> list[Path]:
-        """The files of programs, in the order in which they are needed."""
-        with suppress(OSError, ValueError, TypeError):
-            return [Path(each) for each in json.loads(self._path.read_bytes())]
-        return []
-
-    def leave(self, programs: Iterable[Path]) -> None:
+    def leave(self, programs: Iterable[Path], one_thread: bool = False) -> None:
         """For the next time."""
-        written = json.dumps([str(each) for each in programs]).encode()
+        written = json.dumps({"programs": [str(each) for each in programs], "one_thread": one_thread}).encode()
         with suppress(OSError):
             if self._path.exists() and self._path.read_bytes() == written:
                 return

@@ -34,6 +34,7 @@ from synsim.guesses import Guess, put
 from synsim.plan import PhasePlan
 from synsim.programs import Programs
 from synsim.spec import Spec
+from synsim.threads import VARIABLES, one_is_enough
 
 FORMAT = 1
 LARGEST = 24 << 20  # bytes of machine code that are kept
@@ -75,7 +76,7 @@ _guessed: dict[Path, Future[Callable[..., Any] | None]] = {}  # what is being lo
 def preload(guess: Guess) -> None:
     """Begin to load the programs that a command is expected to need."""
     thread, device = ThreadPoolExecutor(1, "guesses"), find_device("cpu")
-    for file in guess.programs():
+    for file in guess.programs:
         _guessed[file] = thread.submit(_load, file, device)
     thread.shutdown(wait=False)
 
@@ -84,7 +85,7 @@ class Start:
     """One start of a config: what earlier starts of it left, which is being loaded, and what this one adds."""
 
     def __init__(self, folder: Path, spec: Spec, device: Any):
-        self._folder, self._device = folder, device
+        self._folder, self._device, self._one_thread = folder, device, one_is_enough(spec)
         self._about = json.dumps(_circumstances(device))
         decides = f"{self._about} {_code()} {json.dumps({**spec.resolved(), 'name': None})}"
         self._path = folder / f"{hashlib.sha256(decides.encode()).hexdigest()}-start"
@@ -143,7 +144,7 @@ class Start:
         if left != (self._programs, self.chunk_steps):
             self._write()
         if guess is not None:
-            guess.leave(self._folder / file for file in self._programs.values())
+            guess.leave((self._folder / file for file in self._programs.values()), self._one_thread)
 
     def _keep(self, key: str, file: str, compiled: Any, arguments: int) -> None:
         with suppress(Exception):  # no run fails because it cannot be kept for the next
@@ -220,7 +221,7 @@ def start_of(spec: Spec, device: Any, guess: Guess | None = None) -> Iterator[St
 def _circumstances(device: Any) -> list[Any]:
     """All that decides what XLA makes of a program."""
     settings = {name: str(value) for name, value in jax.config.values.items() if "cache" not in name}
-    environment = {name: value for name, value in os.environ.items() if name.startswith(("XLA_", "JAX_", "NPROC"))}
+    environment = {name: value for name, value in os.environ.items() if name.startswith(("XLA_", "JAX_", *VARIABLES))}
     return [
         FORMAT,
         [jax.__version__, jaxlib.version.__version__, np.__version__],

@@ -135,10 +135,14 @@ def is_known(value: Any) -> bool:
     return not isinstance(value, Tracer)
 
 
-def in_one_function(what: Callable[..., Any], where: Callable[[Any], bool] | None = None) -> Callable[..., Any]:
+def in_one_function(
+    what: Callable[..., Any], where: Callable[[Any], bool] | None = None, kept: int = 0
+) -> Callable[..., Any]:
     """The same function of arrays, compiled into one piece where the device is a CPU.
 
-    Only where `where` says of its jaxpr that it can be, if that is given.
+    Only where `where` says of its jaxpr that it can be, if that is given. So many arguments, from the first, are
+    `kept`: who calls goes on to read them. The function then writes to copies that it makes itself; XLA would make them
+    before it, each by a function of its own, and of more than a few of those it leaves some to another thread.
     """
     if not on_cpu():
         return what
@@ -151,6 +155,7 @@ def in_one_function(what: Callable[..., Any], where: Callable[[Any], bool] | Non
         result, flat = jax.tree.structure(shape), jax.tree.leaves(args)
         if where is not None and (_apart or not where(closed.jaxpr)):
             return jax.tree.unflatten(result, eval_jaxpr(closed.jaxpr, closed.consts, *flat))
+        copied = len(jax.tree.leaves(args[:kept]))
         hidden = [i for i, const in enumerate(closed.consts) if isinstance(const, jax.Array) or np.size(const) > SMALL]
 
         def computed(given: list[Any], flat: list[Any]) -> list[Any]:
@@ -173,7 +178,9 @@ def in_one_function(what: Callable[..., Any], where: Callable[[Any], bool] | Non
 
         def undivided(given: list[Any], flat: list[Any]) -> list[Any]:
             with set_xla_metadata(**dict.fromkeys(MARKS)):
-                return lax.cond(_always([*flat, *given]), computed, never, given, flat)
+                one = _sum_of_firsts([*flat, *given])
+                flat = [*(_copy(each, one) for each in flat[:copied]), *flat[copied:]]
+                return lax.cond((one | 1) != 0, computed, never, given, flat)
 
         @jax.custom_batching.custom_vmap
         def whole(given: list[Any], flat: list[Any]) -> list[Any]:
@@ -226,9 +233,18 @@ def _first_of(array: Any) -> Any:
     return lax.convert_element_type(lax.slice(array.reshape(-1), (0,), (1,))[0], "int32")
 
 
-def _always(operands: list[Any]) -> Any:
-    """True, which XLA does not find out.
+def _sum_of_firsts(operands: list[Any]) -> Any:
+    """A whole number that XLA does not know.
 
     It is made of all operands: XLA ends the process over an array that such a function is handed and does not read.
     """
-    return (sum((_first_of(each) for each in operands if each.size), jnp.int32(0)) | 1) != 0
+    return sum((_first_of(each) for each in operands if each.size), jnp.int32(0))
+
+
+def _copy(array: Any, number: Any) -> Any:
+    """The same array elsewhere in memory, which XLA would take for the array itself if it knew the number."""
+    if not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer)):
+        return array
+    nothing = lax.population_count(number) >> 6  # no number has 64 bits that are set
+    kind = f"int{8 * array.dtype.itemsize}"
+    return lax.bitcast_convert_type(lax.bitcast_convert_type(array, kind) ^ nothing.astype(kind), array.dtype)

@@ -12,7 +12,7 @@ from synsim.records import Take
 from synsim.spike_bits import words_of
 
 CHUNK_SECONDS = 0.5  # of computing: short enough to stop soon, long enough to cost nothing
-CHUNK_BYTES = 8 << 20  # of records that one chunk may hold
+CHUNK_BYTES = 16 << 20  # of records that one chunk may hold
 
 
 class Piece(NamedTuple):

@@ -216,8 +216,8 @@ def test_outlets_that_are_handed_on_from_the_last_step_of_a_chunk_alone_are_the_
     chunk, recorded, batch, monkeypatch
 ):
     text = DRIVEN.replace("{dt", f"{{batch: {batch}, dt") + "record: {W.outputs: {}, z.s: {as: events}}\n" * recorded
-    found, real = [], engine._unread
-    monkeypatch.setattr(engine, "_unread", lambda *given: found.append(real(*given)) or found[-1])
+    found, real = [], engine._read
+    monkeypatch.setattr(engine, "_read", lambda *given: found.append(real(*given)) or found[-1])
     ends = []
     for many in (1 << 30, 1):  # elements from which on it is done
         monkeypatch.setattr(engine, "MANY", many)
@@ -225,7 +225,9 @@ def test_outlets_that_are_handed_on_from_the_last_step_of_a_chunk_alone_are_the_
         it = planned(text)
         with computing(it.spec):
             ends.append(loop.simulate(it, Memory(), chunk=chunk).state)
-        unread, walked = found[-1]
+        unread, walked, keys = found[-1]
+        drawn = {call.component for call, key in keys.items() if key is not None}
+        assert drawn == ({"n"} if many == 1 else {"n", "W", "R", "z"})
         assert walked == ({("z", "s")} if many == 1 else set())
         assert (unread >= {("n", "outputs"), ("z", "s")}) == (many == 1)
         assert (("W", "outputs") in unread) == (many == 1 and not recorded)

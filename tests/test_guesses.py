@@ -36,17 +36,19 @@ def test_a_guess_is_of_a_config_and_its_settings(tmp_path):
         assert found is not None
         return found
 
-    assert guess(["x=1"], None).programs() == []
+    assert guess(["x=1"], None).programs == []
     guess(["x=1"], None).leave(needed)
-    assert guess(["x=1"], None).programs() == needed
-    assert guess(["x=2"], None).programs() == []
-    assert guess(["x=1"], 3).programs() == []
+    assert guess(["x=1"], None).programs == needed
+    assert guess(["x=2"], None).programs == []
+    assert guess(["x=1"], 3).programs == []
     config.write_text("seed: 2\n")
-    assert guess(["x=1"], None).programs() == []
+    assert guess(["x=1"], None).programs == []
     config.write_text("seed: 1\n")
-    assert guess(["x=1"], None).programs() == needed
-    guess(["x=1"], None).leave(needed[:1])
-    assert guess(["x=1"], None).programs() == needed[:1]
+    assert guess(["x=1"], None).programs == needed
+    assert not guess(["x=1"], None).one_thread
+    guess(["x=1"], None).leave(needed[:1], one_thread=True)
+    assert guess(["x=1"], None).programs == needed[:1]
+    assert guess(["x=1"], None).one_thread
 
 
 def test_no_guess_without_a_file(tmp_path):
@@ -56,7 +58,7 @@ def test_no_guess_without_a_file(tmp_path):
     assert guess_of("a\0b", ()) is None
 
 
-@pytest.mark.parametrize("nonsense", ["", "{", "3", "[1]", "null"])
+@pytest.mark.parametrize("nonsense", ["", "{", "3", "[1]", "null", "{}", '{"programs": 3, "one_thread": true}'])
 def test_nonsense_is_no_guess(tmp_path, cache, nonsense):
     config = tmp_path / "a.yaml"
     config.write_text("")
@@ -65,7 +67,8 @@ def test_nonsense_is_no_guess(tmp_path, cache, nonsense):
     guess.leave([tmp_path / "p"])
     (path,) = (cache / "guesses").iterdir()
     path.write_text(nonsense)
-    assert guess.programs() == []
+    guess = guess_of(str(config), ())
+    assert guess is not None and guess.programs == [] and not guess.one_thread
 
 
 def test_the_oldest_go(tmp_path, cache, monkeypatch):
@@ -87,4 +90,4 @@ def test_a_folder_that_cannot_be_written_is_no_fault(tmp_path, cache):
     guess = guess_of(str(config), ())
     assert guess is not None
     guess.leave([tmp_path / "p"])
-    assert guess.programs() == []
+    assert guess.programs == []

@@ -290,7 +290,7 @@ def test_a_command_guesses_what_it_needs(tmp_path, cache):
     made = loaded_by("--out", "one")
     assert len(made) >= 2
     (guess,) = (cache / "guesses").iterdir()
-    assert {Path(each) for each in json.loads(guess.read_text())} == made
+    assert {Path(each) for each in json.loads(guess.read_text())["programs"]} == made
     assert loaded_by("--out", "two", "-q") == made
     same_but_for_provenance(tmp_path / "one/kept/kept.h5", tmp_path / "two/kept/kept.h5")
     (start_file,) = cache.rglob("*-start")
@@ -299,7 +299,7 @@ def test_a_command_guesses_what_it_needs(tmp_path, cache):
     assert guessed == made
     guess.write_text("nonsense")
     assert loaded_by("--out", "four") == made
-    assert {Path(each) for each in json.loads(guess.read_text())} == made
+    assert {Path(each) for each in json.loads(guess.read_text())["programs"]} == made
     config.write_text(CONFIG.replace("tau_m: 20", "tau_m: 25"))
     assert not loaded_by("--out", "five") <= made
     assert len(list((cache / "guesses").iterdir())) == 2

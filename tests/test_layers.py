@@ -194,7 +194,8 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "device": ("", "faults", "guesses", "plan", "preflight", "spec"),
     "record_buffers": (),
     "programs": ("engine", "graph", "one_function", "plan", "record_buffers", "records"),
-    "kept_programs": ("device", "engine", "files", "guesses", "plan", "programs", "spec"),
+    "kept_programs": ("device", "engine", "files", "guesses", "plan", "programs", "spec", "threads"),
+    "threads": ("describe", "one_function", "spec"),
     "pieces": ("plan", "records", "spike_bits"),
     "saving": ("checkpoint", "engine", "layout", "pieces", "plan"),
     "loop": ("checkpoint", "engine", "faults", "graph", "pieces", "plan", "programs", "saving"),
@@ -315,6 +316,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
         "sweeps.parameters",
         "sweeps.verifying",
         "verification",
+        "threads",
     ),
     "running": (
         "checkpoint",
@@ -546,6 +548,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
         "preflight",
         "spec",
         "terminal",
+        "threads",
     ),
     "commands.run": (
         *COMMAND,

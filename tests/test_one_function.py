@@ -76,6 +76,42 @@ def test_two_arrays_that_are_alike_are_changed_where_they_are(rows):
     assert not inner and "while(" in text, inner
 
 
+def test_arguments_that_are_kept_are_copied_within_it():
+    """Outside, XLA copies one after the other, in functions of their own that it may hand to other threads."""
+    given = {
+        "half": jnp.ones((1, 5000), "float16"),
+        "single": jnp.arange(5000.0),
+        "whole": jnp.arange(3000),
+        "unsigned": jnp.arange(7, dtype="uint8"),
+        "one": jnp.float32(2.5),
+    }
+    logical, key = jnp.arange(5) > 2, jax.random.key(1)
+
+    def what(given: Any, others: Any, room: Any) -> Any:
+        def turn(i: Any, state: Any) -> Any:
+            given, others, room = state
+            given = {name: value + jnp.ones((), value.dtype) for name, value in given.items()}
+            return given, (~others[0], jax.random.fold_in(others[1], i)), room.at[i].set(given["single"][0])
+
+        return lax.fori_loop(0, 9, turn, (given, others, room))
+
+    def whole(given: Any, others: Any, room: Any, kept: int) -> Any:
+        return in_one_function(what, kept=kept)(given, others, room)
+
+    room = jnp.zeros(9)
+    copies = {}
+    for kept in (0, 2):
+        found = jax.jit(whole, static_argnums=3)(given, (logical, key), room, kept)
+        for name, value in found[0].items():
+            np.testing.assert_array_equal(value, given[name] + jnp.asarray(9, value.dtype), name)
+        np.testing.assert_array_equal(found[1][0], ~logical)
+        np.testing.assert_array_equal(found[2], np.arange(1.0, 10.0))
+        entry = hlo(lambda *given: whole(*given, kept), given, (logical, key), room).split("ENTRY")[1]  # noqa: B023
+        copies[kept] = sum(" copy(" in line and "pred[5]" not in line for line in entry.splitlines())
+    np.testing.assert_array_equal(given["single"], np.arange(5000.0))
+    assert copies[0] > 4 and copies[2] <= 2, copies  # the key, and what is not kept, are copied by XLA
+
+
 @pytest.mark.parametrize("size", [10, 3_000, 100_000])
 def test_arrays_that_it_has_besides_are_arguments(size):
     """XLA ends the process where such a function holds a constant of more than 10 KB."""

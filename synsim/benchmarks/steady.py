@@ -39,6 +39,7 @@ def simulated(spec: Spec, out: Path, kept: Sequence[str] = ()) -> Found:
         started=lambda it, *_: lengths.append(it.steps),
         finished=outcomes.append,
         progress=lambda at: seen.append((at.step, time.perf_counter(), time.process_time())),
+        alone=True,
     ) as left:
         whole = time.perf_counter() - began
         steps, compiling = lengths[0], outcomes[0].compile_seconds

@@ -52,9 +52,13 @@ def guessed(config: str, *given: Any) -> Guess | None:
     from synsim.preflight import refuse_small_address_space
 
     guess = guess_of(config, given)
-    if guess is not None and guess.programs():
+    if guess is not None and guess.programs:
         if "jaxlib" not in sys.modules:
             refuse_small_address_space()
+        if guess.one_thread:
+            from synsim.threads import take_one
+
+            take_one()
         from synsim.kept_programs import preload
 
         preload(guess)

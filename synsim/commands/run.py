@@ -107,6 +107,7 @@ def run(
                 finished=teller.finished,
                 profile=profile,
                 guess=guess,
+                alone=True,
                 again=shlex.join(["synsim", *sys.argv[1:], *([] if overwrite or resume else ["--resume"])]),
             ) as left:
                 if profile is not None and profile.steps:

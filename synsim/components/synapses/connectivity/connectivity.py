@@ -20,6 +20,8 @@ class Connectivity(Declaration, abstract=True):
 
     local: ClassVar[bool] = False  # whether it can look at the weights of some units only, by `updated`
 
+    event_driven: ClassVar[bool] = False  # whether it looks at no more than its units, and the synapses of active ones
+
     @property
     def weight_axes(self) -> tuple[str, ...]:
         """The names of the weights' axes, as they stand in files."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 from synsim.component import Size, as_shape, static
 from synsim.components.synapses.connectivity.connectivity import Connectivity
@@ -20,6 +21,8 @@ class OneToOneConnectivity(Connectivity, type_name="one_to_one"):
     shape: Size | None = static(
         "Number of units on either side, or their shape; left out, that of what is wired.", default=None, gt=0
     )
+
+    event_driven: ClassVar[bool] = True
 
     @property
     def weight_axes(self) -> tuple[str, ...]:

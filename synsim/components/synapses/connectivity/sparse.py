@@ -114,6 +114,7 @@ class SparseConnectivity(Connectivity, type_name="sparse"):
     drawn: ClassVar[bool] = True
     delivers: ClassVar[bool] = True
     local: ClassVar[bool] = True
+    event_driven: ClassVar[bool] = True
 
     # shapes -----------------------------------------------------------------------------------------------------
 

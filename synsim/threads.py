@@ -1,0 +1,45 @@
+"""How many threads XLA computes in on a CPU, which it settles when JAX looks for its devices.
+
+A step of a sparse network is one function, which computes in one thread (`one_function`). Where XLA has several, it
+takes them in turn, chunk after chunk: each finds nothing in the cache of its processor, and has put whatever was at
+work there aside. With one, a network whose voltages are recorded every millisecond takes a tenth less.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+
+from synsim.describe import part_types
+from synsim.one_function import WHOLE
+from synsim.spec import Spec, TypedSettings
+
+VARIABLES = ("PJRT_NPROC", "NPROC")
+"""What XLA takes the number from, the first of them that says one, else from the machine."""
+
+
+def one_is_enough(spec: Spec) -> bool:
+    """Whether a config is a network whose steps are computed in one thread anyway, however many there are.
+
+    Its synapses look at no more than what is active, and no population is larger than one function computes with.
+    """
+    connectivities, sizes = [], []
+    for each in spec.components.values():
+        if parts := part_types(each.type, each.settings):
+            kept_as_rows = each.settings.get("storage") == "sparse"
+            connectivities.append(kept_as_rows or getattr(parts.get("connectivity"), "event_driven", False))
+        else:
+            sizes.append(_units(each) * spec.run.batch)
+    return bool(connectivities) and all(connectivities) and max(sizes, default=0) <= WHOLE and spec.sweep is None
+
+
+def take_one() -> None:
+    """One thread for this process, where its user has not said how many; of no effect once JAX has its devices."""
+    if not any(os.environ.get(name) for name in VARIABLES):
+        os.environ[VARIABLES[0]] = "1"
+
+
+def _units(cell: TypedSettings) -> float:
+    written = cell.settings.get("n_units", 1)
+    sizes = written if isinstance(written, list | tuple) else (written,)
+    return math.prod(sizes) if all(isinstance(size, int) for size in sizes) else math.inf
