@@ -164,7 +164,8 @@ def made(doc: str, *, default: None = None, static: bool = False) -> Any:
 
 
 class Now(NamedTuple):
-    """When a method is called: trial time `t` (ms), step of the trial, time step `dt` (ms), a key of its own.
+    """When a method is called: trial time `t` (ms), step of the trial, time step `dt` (ms), a key of its own, which may
+    be None where the method does not draw with it.
 
     `zero` is an integer 0 that the compiler does not know to be one; `rounded` needs it. `each_step` are the methods
     of the component that every step calls, where this call is one of a step; not known, it holds more than there are.

@@ -242,8 +242,11 @@ def _sum_of_firsts(operands: list[Any]) -> Any:
 
 
 def _copy(array: Any, number: Any) -> Any:
-    """The same array elsewhere in memory, which XLA would take for the array itself if it knew the number."""
-    if not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer)):
+    """The same array elsewhere in memory, which XLA would take for the array itself if it knew the number.
+
+    Those that it might divide among threads, and those that are no numbers, are left to XLA.
+    """
+    if array.size > WHOLE or not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer)):
         return array
     nothing = lax.population_count(number) >> 6  # no number has 64 bits that are set
     kind = f"int{8 * array.dtype.itemsize}"
