@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 import os
+from typing import TYPE_CHECKING
 
-from synsim.describe import part_types
 from synsim.one_function import WHOLE
-from synsim.spec import Spec, TypedSettings
+
+if TYPE_CHECKING:
+    from synsim.spec import Spec, TypedSettings
 
 VARIABLES = ("PJRT_NPROC", "NPROC")
 """What XLA takes the number from, the first of them that says one, else from the machine."""
@@ -23,6 +25,8 @@ def one_is_enough(spec: Spec) -> bool:
 
     Its synapses look at no more than what is active, and no population is larger than one function computes with.
     """
+    from synsim.describe import part_types  # here, for what a command is guessed to need is loaded before it
+
     connectivities, sizes = [], []
     for each in spec.components.values():
         if parts := part_types(each.type, each.settings):
