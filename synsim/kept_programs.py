@@ -85,7 +85,7 @@ class Start:
     """One start of a config: what earlier starts of it left, which is being loaded, and what this one adds."""
 
     def __init__(self, folder: Path, spec: Spec, device: Any):
-        self._folder, self._device, self._one_thread = folder, device, one_is_enough(spec)
+        self._folder, self._spec, self._device = folder, spec, device
         self._about = json.dumps(_circumstances(device))
         decides = f"{self._about} {_code()} {json.dumps({**spec.resolved(), 'name': None})}"
         self._path = folder / f"{hashlib.sha256(decides.encode()).hexdigest()}-start"
@@ -144,7 +144,7 @@ class Start:
         if left != (self._programs, self.chunk_steps):
             self._write()
         if guess is not None:
-            guess.leave((self._folder / file for file in self._programs.values()), self._one_thread)
+            guess.leave((self._folder / file for file in self._programs.values()), one_is_enough(self._spec))
 
     def _keep(self, key: str, file: str, compiled: Any, arguments: int) -> None:
         with suppress(Exception):  # no run fails because it cannot be kept for the next

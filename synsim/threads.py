@@ -7,14 +7,14 @@ work there aside. With one, a network whose voltages are recorded every millisec
 
 from __future__ import annotations
 
-import math
 import os
 from typing import TYPE_CHECKING
 
+from synsim.component import as_shape, count
 from synsim.one_function import WHOLE
 
 if TYPE_CHECKING:
-    from synsim.spec import Spec, TypedSettings
+    from synsim.spec import Spec
 
 VARIABLES = ("PJRT_NPROC", "NPROC")
 """What XLA takes the number from, the first of them that says one, else from the machine."""
@@ -33,7 +33,7 @@ def one_is_enough(spec: Spec) -> bool:
             kept_as_rows = each.settings.get("storage") == "sparse"
             connectivities.append(kept_as_rows or getattr(parts.get("connectivity"), "event_driven", False))
         else:
-            sizes.append(_units(each) * spec.run.batch)
+            sizes.append(spec.run.batch * count(as_shape(each.settings.get("n_units", 1))))
     return bool(connectivities) and all(connectivities) and max(sizes, default=0) <= WHOLE and spec.sweep is None
 
 
@@ -41,9 +41,3 @@ def take_one() -> None:
     """One thread for this process, where its user has not said how many; of no effect once JAX has its devices."""
     if not any(os.environ.get(name) for name in VARIABLES):
         os.environ[VARIABLES[0]] = "1"
-
-
-def _units(cell: TypedSettings) -> float:
-    written = cell.settings.get("n_units", 1)
-    sizes = written if isinstance(written, list | tuple) else (written,)
-    return math.prod(sizes) if all(isinstance(size, int) for size in sizes) else math.inf

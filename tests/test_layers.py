@@ -195,7 +195,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "record_buffers": (),
     "programs": ("engine", "graph", "one_function", "plan", "record_buffers", "records"),
     "kept_programs": ("device", "engine", "files", "guesses", "plan", "programs", "spec", "threads"),
-    "threads": ("describe", "one_function", "spec"),
+    "threads": ("component", "describe", "one_function", "spec"),
     "pieces": ("plan", "records", "spike_bits"),
     "saving": ("checkpoint", "engine", "layout", "pieces", "plan"),
     "loop": ("checkpoint", "engine", "faults", "graph", "pieces", "plan", "programs", "saving"),
