@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from synsim import short_rows
 from synsim.component import Compartment, Component, Now, View, count, rounded
 from synsim.faults import ConfigError, Fault
 from synsim.graph import Call, Graph, full_shape
@@ -443,6 +444,7 @@ class Scanned(NamedTuple):
     carry: Carry
     buffers: dict[str, Any]  # records, by path
     words: Words  # of the spikes of the step before
+    gathered: dict[str, Any]  # the last short rows, by path
 
 
 def _names(path: str) -> tuple[str, str]:
@@ -493,6 +495,10 @@ def steps(
     unread, walked, keys = _read(graph, [take for take in takes if take.path not in spikes], called, carry, keys)
     in_words = walked | {*spikes.values()}
     walking = frozenset(name for name, _ in walked)
+    if buffers is None:
+        shapes = room(takes, graph.steps, carry, length if most is None else most)
+        buffers = {path: jnp.zeros(shape.shape, shape.dtype) for path, shape in shapes.items()}
+    short = {path for path, place in spikes.items() if place in walked and short_rows.are_short(buffers[path])}
 
     recorded = {take.path for take in every}
     # weights that `looked` was handed would be copied, and outlets that nobody reads computed
@@ -502,7 +508,7 @@ def steps(
         return _activities_finite(graph, state, k, unread), {take.path: take.value(state, held) for take in others}
 
     def step(scanned: Scanned, i: Any) -> Scanned:
-        (state, held, bad, zero), buffers, words = scanned
+        (state, held, bad, zero), buffers, words, gathered = scanned
         k = k0 + i
         state, held, words = called(state, held, zero, k, words, keys, walking)
         fine, taken = in_one_function(looked, fits)(_without(weights | unread, state), held, k)
@@ -510,7 +516,14 @@ def steps(
             fine = all_finite(state, unread)
         bad = _noted(bad, fine, g0 + k.astype(jnp.uint32))
         taken |= {path: words[place] for path, place in spikes.items()}
-        rows = {path: lax.dynamic_update_index_in_dim(buffers[path], row, i, 0) for path, row in taken.items()}
+        rows = {
+            path: lax.dynamic_update_index_in_dim(buffers[path], row, i, 0)
+            for path, row in taken.items()
+            if path not in short
+        }
+        if short:
+            gathered, whole = short_rows.add(gathered, taken, {path: buffers[path] for path in gathered}, i)
+            rows |= whole
         for together in coarse:
             first = together[0]
             # a branch, because a weight matrix written at every step would cost a pass over it
@@ -522,27 +535,31 @@ def steps(
                 {take.path: take.value(state, held) for take in together},
                 first.slot(k) - first.slots_before(k0),
             )
-        return Scanned(Carry(state, held, bad, zero), rows, words)
+        return Scanned(Carry(state, held, bad, zero), rows, words, gathered)
 
     def scanned(carry: Carry, buffers: dict[str, Any]) -> Any:
         """All steps; unread outlets are handed on from the last of them alone."""
 
         def body(i: Any, given: Scanned) -> Scanned:
-            (state, *rest), buffers, words = given
-            after = step(Scanned(Carry(_with(unread, begin, state), *rest), buffers, words), i)
+            (state, *rest), buffers, words, gathered = given
+            after = step(Scanned(Carry(_with(unread, begin, state), *rest), buffers, words, gathered), i)
             return after._replace(carry=after.carry._replace(state=_without(unread, after.carry.state)))
 
         begin, (state, *rest) = carry.state, carry
-        first = Scanned(Carry(_without(unread, state), *rest), buffers, _words(carry.state, in_words))
-        (state, *rest), buffers, words = lax.fori_loop(0, length - bool(unread), body, first)
-        given = Scanned(Carry(_with(unread, begin, state), *rest), buffers, words)
+        by_block = {path: buffers[path] for path in sorted(short)}
+        gathered = short_rows.blocks(by_block)
+        buffers = buffers | short_rows.flat(by_block)
+        first = Scanned(Carry(_without(unread, state), *rest), buffers, _words(carry.state, in_words), gathered)
+        (state, *rest), buffers, words, gathered = lax.fori_loop(0, length - bool(unread), body, first)
+        given = Scanned(Carry(_with(unread, begin, state), *rest), buffers, words, gathered)
         if unread:
             given = step(given, jnp.int32(length - 1))
-        return given.carry, given.buffers
+        rows = given.buffers
+        if short:
+            whole = short_rows.complete(given.gathered, {path: rows[path] for path in by_block}, length)
+            rows = rows | {path: whole[path].reshape(record.shape) for path, record in by_block.items()}
+        return given.carry, rows
 
-    if buffers is None:
-        shapes = room(takes, graph.steps, carry, length if most is None else most)
-        buffers = {path: jnp.zeros(shape.shape, shape.dtype) for path, shape in shapes.items()}
     # many small operations: a program for each would take longer than what it computes
     carry, taken = in_one_function(scanned, fits, kept=1)(carry, dict(buffers))
     if not ends_trial:

@@ -83,8 +83,11 @@ def seal_fault(path: str | Path, check: Callable[[], None] = lambda: None) -> st
 
 
 @contextmanager
-def atomic_file(folder: int, name: str) -> Iterator[tuple[int, str]]:
-    """A temporary file (its descriptor and name) that becomes `name` in `folder` when the block ends well."""
+def atomic_file(folder: int, name: str, read_soon: bool = True) -> Iterator[tuple[int, str]]:
+    """A temporary file (its descriptor and name) that becomes `name` in `folder` when the block ends well.
+
+    The system forgets what it holds in memory of one that nobody will read soon.
+    """
     temporary = f".{name}.tmp{os.getpid()}"
     flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(temporary, flags, 0o666, dir_fd=folder)
@@ -92,6 +95,8 @@ def atomic_file(folder: int, name: str) -> Iterator[tuple[int, str]]:
         try:
             yield fd, temporary
             os.fsync(fd)
+            if not read_soon and hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(fd)
         os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
@@ -146,7 +151,7 @@ def publish_sealed(folder: int, name: str, data: bytes | memoryview) -> int:
 
 def publish_in_blocks(folder: int, name: str, parts: Sequence[memoryview]) -> int:
     """`publish` of a large content that stands in parts, sealed block by block; the bytes of the file."""
-    with atomic_file(folder, name) as (fd, _):
+    with atomic_file(folder, name, read_soon=False) as (fd, _):
         return write_in_blocks(fd, parts)
 
 

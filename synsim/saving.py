@@ -16,14 +16,15 @@ from synsim.engine import Carry
 from synsim.layout import Events, Joined, Trace, Trials
 from synsim.pieces import Piece
 from synsim.plan import PhasePlan, RunPlan
+from synsim.threads import leave_one_cpu
 
 SAVE_SECONDS = 0.4  # between segments at the least
 SAVE_SHARE = 0.02  # of the time so far, which keeps the segments of a long run few
 SAVE_MOST_SECONDS = 30.0  # between segments at the most
 SAVE_COST = 25  # saving may take one part in so many of the time
-SAVE_BYTES = 60 << 20  # of records that make a segment at once
-WAITING_BYTES = 48 << 20  # of records and carries that wait for the thread, where more than two pieces do
-WAITING = 8  # pieces
+SAVE_BYTES = 120 << 20  # of records that make a segment at once
+WAITING_BYTES = 128 << 20  # of records and carries that wait for the thread, where more than two pieces do
+WAITING = 16  # pieces
 JOINED_BYTES = 1 << 20  # of rows that are not copied together
 
 
@@ -41,7 +42,7 @@ class Saving:
     def __init__(self, it: RunPlan, sink: Sink):
         self.it, self.sink = it, sink
         self.records = {record.path: record for record in it.records}
-        self._pool = concurrent.futures.ThreadPoolExecutor(1, "synsim-writer")
+        self._pool = concurrent.futures.ThreadPoolExecutor(1, "synsim-writer", initializer=leave_one_cpu)
         self._jobs: deque[tuple[concurrent.futures.Future[None], int]] = deque()  # and the bytes that each holds
         self._blocks: dict[str, list[Any]] = {}
         self._trials: list[Trials] = []

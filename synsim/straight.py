@@ -51,9 +51,6 @@ def write_in_blocks(fd: int, parts: Iterable[memoryview]) -> int:
             _kept.extend(memory)
     end = blocks.ending(bytes(table), size)
     _write(fd, memoryview(end))
-    os.fsync(fd)
-    if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)  # of what went the usual way
     return size + len(end)
 
 

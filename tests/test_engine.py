@@ -236,3 +236,24 @@ def test_outlets_that_are_handed_on_from_the_last_step_of_a_chunk_alone_are_the_
     for name, values in ends[0].items():
         for compartment, value in values.items():
             np.testing.assert_array_equal(np.asarray(value), np.asarray(ends[1][name][compartment]), compartment)
+
+
+@pytest.mark.parametrize("chunk", [200, 100, 64, 37])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_spikes_that_are_brought_to_their_record_block_by_block_are_the_same(chunk, batch, monkeypatch):
+    text = DRIVEN.replace("{dt", f"{{batch: {batch}, dt").replace("steps: 60", "steps: 200")
+    text += "record: {n.outputs: {as: events}, z.s: {as: events}}\n"
+    added, real = [], engine.short_rows.add
+    monkeypatch.setattr(engine.short_rows, "add", lambda *given: added.append(sorted(given[0])) or real(*given))
+    found = []
+    for many in (1 << 30, 1):  # elements from which on spikes are walked as bits
+        monkeypatch.setattr(engine, "WRITTEN", many)
+        it, sink = planned(text), Memory()
+        with computing(it.spec):
+            loop.simulate(it, sink, chunk=chunk)
+        assert bool(added) == (many == 1)
+        found.append({path: sink.all(path) for path in ("n.outputs", "z.s")})
+    for path, one in found[0].items():
+        for name, values in one.items():
+            np.testing.assert_array_equal(values, found[1][path][name])
+        assert len(one["timestamps"]) > 40 * batch

@@ -42,6 +42,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "faults": (),
     "component": (),
     "later": (),  # a leaf: JAX and numpy, imported when they are used
+    "short_rows": ("later", "one_function"),
     "spike_bits": ("later", "one_function"),
     "expressions": (),
     "blocks": (),
@@ -174,7 +175,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
         "structure",
     ),
     "records": ("component", "compression", "faults", "graph", "layout", "spec", "spike_bits"),
-    "engine": ("component", "faults", "graph", "one_function", "records", "spike_bits"),
+    "engine": ("component", "faults", "graph", "one_function", "records", "short_rows", "spike_bits"),
     "plan": (
         "arrays",
         "building",
@@ -197,7 +198,7 @@ WITHIN: dict[str, tuple[str, ...]] = {
     "kept_programs": ("device", "engine", "files", "guesses", "plan", "programs", "spec", "threads"),
     "threads": ("component", "describe", "one_function", "spec"),
     "pieces": ("plan", "records", "spike_bits"),
-    "saving": ("checkpoint", "engine", "layout", "pieces", "plan"),
+    "saving": ("checkpoint", "engine", "layout", "pieces", "plan", "threads"),
     "loop": ("checkpoint", "engine", "faults", "graph", "pieces", "plan", "programs", "saving"),
     "profile": ("component", "engine", "graph", "loop", "one_function", "plan", "saving"),
     # files

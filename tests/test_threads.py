@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from synsim import api, threads
 from synsim.config import load
 from synsim.one_function import WHOLE
-from synsim.threads import VARIABLES, one_is_enough, take_one
+from synsim.threads import VARIABLES, leave_one_cpu, one_is_enough, take_one
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 DRIVEN = """
@@ -80,6 +81,33 @@ def test_a_library_takes_none_away(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     api.run(load("driven.yaml", text=SPARSE), out=tmp_path).close()
     assert not os.environ.keys() & set(VARIABLES)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="where threads run is not settled here")
+@pytest.mark.parametrize(("said", "leaves"), [("1", True), ("2", False), (None, False)])
+def test_what_writes_leaves_a_cpu_to_the_one_thread(said, leaves, monkeypatch):
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    if said is not None:
+        monkeypatch.setenv(VARIABLES[0], said)
+    cpus = os.sched_getaffinity(0)
+
+    def started() -> list[set[int]]:
+        with ThreadPoolExecutor(1) as pool:
+            return [os.sched_getaffinity(0), pool.submit(os.sched_getaffinity, 0).result()]
+
+    with ThreadPoolExecutor(1, initializer=leave_one_cpu) as pool:
+        found = pool.submit(started).result()
+    assert found == [cpus - {min(cpus)} if leaves and len(cpus) > 1 else cpus] * 2
+    assert os.sched_getaffinity(0) == cpus
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="where threads run is not settled here")
+def test_where_there_is_one_cpu_it_is_used(monkeypatch):
+    monkeypatch.setenv(VARIABLES[0], "1")
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: {3})
+    monkeypatch.setattr(threads.os, "sched_setaffinity", lambda *_: pytest.fail("it was moved"))
+    leave_one_cpu()
 
 
 TOLD = """
