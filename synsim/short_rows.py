@@ -13,7 +13,7 @@ from synsim.later import jnp, lax
 from synsim.one_function import on_cpu
 
 GATHERED = 64  # rows of a block
-SHORT = 1 << 12  # bytes of a row: a page of memory
+SHORT = 1 << 10  # bytes of a row: a block of longer ones takes the cache from the network
 
 Arrays = dict[str, Any]  # by path
 
