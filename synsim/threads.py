@@ -38,9 +38,14 @@ def one_is_enough(spec: Spec) -> bool:
     return bool(connectivities) and all(connectivities) and max(sizes, default=0) <= WHOLE and spec.sweep is None
 
 
+def _said() -> str:
+    """How many were asked for; empty where nobody has said so."""
+    return next((number for name in VARIABLES if (number := os.environ.get(name))), "")
+
+
 def take_one() -> None:
     """One thread for this process, where its user has not said how many; of no effect once JAX has its devices."""
-    if not any(os.environ.get(name) for name in VARIABLES):
+    if not _said():
         os.environ[VARIABLES[0]] = "1"
 
 
@@ -50,8 +55,7 @@ def leave_one_cpu() -> None:
     What writes beside the loop wakes up often, and each time may be put where the network is computed: a run whose
     voltages are recorded every millisecond takes three parts in a hundred less if it cannot be.
     """
-    said = next((number for name in VARIABLES if (number := os.environ.get(name))), "")
-    if said == "1" and hasattr(os, "sched_setaffinity"):
+    if _said() == "1" and hasattr(os, "sched_setaffinity"):
         _, *others = sorted(os.sched_getaffinity(0))
         if others:
             with suppress(OSError):
