@@ -81,10 +81,16 @@ def over_set_bits(words: jax.Array, visit: Callable[[jax.Array, Any], Any], valu
         return lax.fori_loop(jnp.uint32(0), many, bits_of_word, value)
     groups = packed_in_order(words != 0)
 
-    def group(h: jax.Array, value: Any) -> Any:
-        return _over_bits(at(groups, h), lambda b, value: bits_of_word(h * jnp.uint32(WORD) + b, value), value)
+    return over_set_bits_in_order(groups, bits_of_word, value)
 
-    return lax.fori_loop(jnp.uint32(0), jnp.uint32(groups.shape[0]), group, value)
+
+def over_set_bits_in_order(words: jax.Array, visit: Callable[[jax.Array, Any], Any], value: Any) -> Any:
+    """`value` after visit(place, value) for every set bit of `packed_in_order` words, in the order of the places."""
+
+    def bits_of_word(q: jax.Array, value: Any) -> Any:
+        return _over_bits(at(words, q), lambda b, value: visit(q * jnp.uint32(WORD) + b, value), value)
+
+    return lax.fori_loop(jnp.uint32(0), jnp.uint32(words.shape[0]), bits_of_word, value)
 
 
 def _over_bits(word: jax.Array, visit: Callable[[jax.Array, Any], Any], value: Any) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from conftest import choose
 from test_loop import Memory
 
-from synsim import engine, loop
+from synsim import engine, loop, one_function
 from synsim.config import load
 from synsim.device import computing
 from synsim.faults import ConfigError
@@ -236,6 +236,45 @@ def test_outlets_that_are_handed_on_from_the_last_step_of_a_chunk_alone_are_the_
     for name, values in ends[0].items():
         for compartment, value in values.items():
             np.testing.assert_array_equal(np.asarray(value), np.asarray(ends[1][name][compartment]), compartment)
+
+
+LEARNING = """
+run: {dt: 1, steps: 60}
+components:
+  n: {type: PoissonCell, n_units: 40, target_freq: 150}
+  W: {type: TraceSTDPSynapse, A_plus: 0.05, A_minus: 0.03, weight_init: {type: uniform, low: 0, high: 0.8}}
+  z: {type: LIFCell, n_units: 30, tau_m: 20, resist_m: 10}
+  before: {type: VarTrace, n_units: 40, tau_tr: 20}
+  behind: {type: VarTrace, n_units: 30, tau_tr: 20}
+wires:
+  {n.inputs: 1.0, W.inputs: n.outputs, z.j: W.outputs, before.inputs: n.outputs, behind.inputs: z.s,
+   W.preSpike: n.outputs, W.preTrace: before.trace, W.postSpike: z.s, W.postTrace: behind.trace}
+"""
+
+
+@pytest.mark.parametrize("chunk", [60, 7, 1])
+def test_updates_that_nobody_reads_keep_no_loop_from_being_one_function(chunk, monkeypatch):
+    """They are larger than what fits into one. The numbers are those of a network that records them."""
+    tried, real = [], engine.fits
+
+    def noted(jaxpr):
+        if any(each.primitive.name in ("scan", "while") for each in jaxpr.eqns):
+            tried.append(real(jaxpr))
+        return real(jaxpr)
+
+    monkeypatch.setattr(engine, "fits", noted)
+    monkeypatch.setattr(one_function, "WHOLE", 256)  # elements: of a cell, but not of the weights
+    ends = []
+    for recorded in ("", "record: {W.dWeights: {}}\n"):
+        tried.clear()
+        it = planned(LEARNING + recorded)
+        with computing(it.spec):
+            ends.append(loop.simulate(it, Memory(), chunk=chunk).state)
+        assert tried and all(fitted != bool(recorded) for fitted in tried)
+    for name, values in ends[0].items():
+        for compartment, value in values.items():
+            np.testing.assert_array_equal(np.asarray(value), np.asarray(ends[1][name][compartment]), compartment)
+    assert np.asarray(ends[0]["behind"]["trace"]).max() > 0.5
 
 
 @pytest.mark.parametrize("chunk", [200, 100, 64, 37])

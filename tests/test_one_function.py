@@ -169,6 +169,8 @@ def test_what_nobody_uses_need_not_fit():
         return v + 1.0
 
     assert fits(jax.make_jaxpr(looped(step))(jnp.ones((1, 40))).jaxpr)
+    counted = jax.make_jaxpr(lambda v, n: lax.fori_loop(0, n, lambda i, v: step(v), v))(jnp.ones((1, 40)), 3)
+    assert fits(counted.jaxpr)  # a loop whose turns are not known
 
 
 @pytest.mark.parametrize("n", [20, 3000])  # side by side, and one after the other

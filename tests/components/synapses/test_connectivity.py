@@ -201,6 +201,38 @@ def test_the_three_maps_are_those_of_the_dense_matrix(name, settings):
         )
 
 
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize(("n", "m"), [(1, 3), (40, 7), (784, 400), (97, 1)])
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.2, 0.3, 1.0])
+@pytest.mark.parametrize("spikes", [True, False])
+def test_one_row_is_sent_by_its_active_units_with_the_numbers_of_the_product(spikes, share, n, m, precision):
+    random = np.random.default_rng(n)
+    w = jnp.asarray(random.normal(size=(n, m)), precision)
+    x = (random.random((1, n)) < share) * (1.0 if spikes else random.normal(size=n))
+    x = jnp.asarray(x, precision)
+    dense = made("dense", {"shape": (n, m)})
+    sent = jax.jit(dense.transmit)(w, x)
+    assert sent.dtype == precision and sent.shape == (1, m)
+    np.testing.assert_array_equal(np.asarray(sent), np.asarray(jax.jit(jnp.matmul)(x, w)))
+    tolerance = 1e-4 if precision == "float32" else 1e-12
+    np.testing.assert_allclose(sent, np.asarray(x, "float64") @ np.asarray(w, "float64"), rtol=0, atol=tolerance)
+    assert not share or n == 1 or np.asarray(sent).any()
+
+
+@pytest.mark.parametrize("own", [(True, True), (True, False), (False, True)])
+def test_lanes_of_one_row_are_what_each_is_alone(own):
+    random = np.random.default_rng(1)
+    w, x = jnp.asarray(random.normal(size=(5, 60, 20))), jnp.asarray(random.random((5, 1, 60)) < 0.1, "float64")
+    axes = [0 if each else None for each in own]
+    dense = made("dense", {"shape": (60, 20)})
+    given = [array if each else array[0] for array, each in zip((w, x), own, strict=True)]
+    sent = jax.jit(jax.vmap(dense.transmit, in_axes=axes))(*given)
+    for i in range(5):
+        one = dense.transmit(w[i * own[0]], x[i * own[1]])
+        np.testing.assert_allclose(sent[i], one, rtol=1e-12)
+        assert np.asarray(one).any()
+
+
 @pytest.mark.parametrize(("name", "settings"), CASES)
 def test_biases_are_summed_over_the_batch_and_over_space(name, settings):
     wiring = made(name, settings)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from synsim.component import static
 from synsim.components.synapses.connectivity.connectivity import Connectivity
-from synsim.components.synapses.connectivity.events import Table, updated
+from synsim.components.synapses.connectivity.events import Table, row_sent, updated
 from synsim.components.synapses.connectivity.sparse import SparseConnectivity
 from synsim.later import jax, jnp
 
@@ -57,7 +57,10 @@ class DenseConnectivity(Connectivity, type_name="dense"):
         return SparseConnectivity(shape=self.shape, p_conn=p_conn, as_mask=True)
 
     def transmit(self, w: jax.Array, x: jax.Array) -> jax.Array:
-        return x @ w
+        return row_sent(x, w) if x.shape[0] == 1 else x @ w
+
+    def backtransmit(self, w: jax.Array, y: jax.Array) -> jax.Array:
+        return y @ w.T
 
     def deliver(self, w: jax.Array, x: jax.Array, ring: jax.Array, place: jax.Array, steps: jax.Array) -> jax.Array:
         slots = (place.astype(jnp.int32) + jnp.asarray(steps).astype(jnp.int32)) % ring.shape[1]

@@ -19,13 +19,25 @@ from typing import Any, NamedTuple
 from synsim.component import rounded
 from synsim.later import jax, jnp, lax
 from synsim.one_function import in_one_function, is_known, on_cpu
-from synsim.spike_bits import at, in_lanes, known_bits_of, lane_of_row, over_rows, over_set_bits, packed, put
+from synsim.spike_bits import (
+    at,
+    in_lanes,
+    known_bits_of,
+    lane_of_row,
+    over_rows,
+    over_set_bits,
+    over_set_bits_in_order,
+    packed,
+    packed_in_order,
+    put,
+)
 
 Change = Callable[[Any, Any, Any, Any], Any]
 """What becomes of weights, given values of their units before and behind, and some numbers; each weight by itself."""
 
 Arrays = dict[str, Any]
 
+FEW = 4  # a row is sent unit by unit where no more than one in so many is active
 UNROLL = 8  # synapses that are added in one turn of the innermost loop
 
 
@@ -84,6 +96,39 @@ def sent_later(
     walk = _in_lanes(x.shape[1], n_post, targets.shape[-1])
     tables = _in_front(place=place, steps=steps, w=w, targets=targets, lengths=lengths)
     return walk({"onto": ring.reshape(rows, -1)} | _active(x), tables).reshape(ring.shape)
+
+
+def row_sent(x: jax.Array, w: jax.Array) -> jax.Array:
+    """x @ w for one row x (1, n_pre) and a matrix w (n_pre, n_post).
+
+    On a CPU only rows of w are read whose unit is active, where few are. The numbers are the same: products are added
+    in the order of the units, and those left out are 0. Lanes are one product.
+    """
+    if not on_cpu() or w.shape[1] == 1:  # XLA adds up a single column in another order
+        return x @ w
+    return _row_sent()(x, w)
+
+
+@cache
+def _row_sent() -> Callable[[jax.Array, jax.Array], jax.Array]:
+    @jax.custom_batching.custom_vmap
+    def sent(x: jax.Array, w: jax.Array) -> jax.Array:
+        few = (x != 0).sum(dtype="int32") * FEW <= x.shape[1]
+        return lax.cond(few, in_one_function(_active_rows), jnp.matmul, x, w)
+
+    @sent.def_vmap
+    def _(size: int, batched: list[bool], x: jax.Array, w: jax.Array) -> tuple[jax.Array, bool]:
+        axes = [0 if own else None for own in batched]
+        return jax.vmap(jnp.matmul, in_axes=axes, axis_size=size)(x, w), True
+
+    return sent
+
+
+def _active_rows(x: jax.Array, w: jax.Array) -> jax.Array:
+    def unit(i: jax.Array, y: jax.Array) -> jax.Array:
+        return y + at(x[0], i) * lax.dynamic_slice(w, (i, jnp.uint32(0)), (1, w.shape[1]))
+
+    return over_set_bits_in_order(packed_in_order(x[0] != 0), unit, jnp.zeros((1, w.shape[1]), w.dtype))
 
 
 def _active(x: jax.Array) -> Arrays:
