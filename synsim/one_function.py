@@ -56,8 +56,16 @@ def fits(jaxpr: Any) -> bool:
     """Whether all operations of a jaxpr, but for those whose results nobody uses, may stand in one function."""
     from jax.interpreters.partial_eval import dce_jaxpr
 
-    used, _ = dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))  # which leaves the bodies of loops as they are
-    return all(_one_fits(each) and all(fits(inner) for inner in _inside(each)) for each in used.eqns)
+    used, _ = dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
+    return _all_fit(used)
+
+
+def _all_fit(jaxpr: Any) -> bool:
+    return all(
+        # JAX leaves in the body of such a loop what nobody uses
+        _one_fits(each) and all(map(fits if each.primitive.name == "while" else _all_fit, _inside(each)))
+        for each in jaxpr.eqns
+    )
 
 
 def _one_fits(operation: Any) -> bool:

@@ -60,7 +60,7 @@ class DenseConnectivity(Connectivity, type_name="dense"):
         return row_sent(x, w) if x.shape[0] == 1 else x @ w
 
     def backtransmit(self, w: jax.Array, y: jax.Array) -> jax.Array:
-        return y @ w.T
+        return y @ w.T  # a walk over active units has no transpose of its own
 
     def deliver(self, w: jax.Array, x: jax.Array, ring: jax.Array, place: jax.Array, steps: jax.Array) -> jax.Array:
         slots = (place.astype(jnp.int32) + jnp.asarray(steps).astype(jnp.int32)) % ring.shape[1]

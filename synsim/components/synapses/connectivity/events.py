@@ -106,22 +106,12 @@ def row_sent(x: jax.Array, w: jax.Array) -> jax.Array:
     """
     if not on_cpu() or w.shape[1] == 1:  # XLA adds up a single column in another order
         return x @ w
-    return _row_sent()(x, w)
+    return _plain_in_lanes(_row_sent, jnp.matmul)(x, w)
 
 
-@cache
-def _row_sent() -> Callable[[jax.Array, jax.Array], jax.Array]:
-    @jax.custom_batching.custom_vmap
-    def sent(x: jax.Array, w: jax.Array) -> jax.Array:
-        few = (x != 0).sum(dtype="int32") * FEW <= x.shape[1]
-        return lax.cond(few, in_one_function(_active_rows), jnp.matmul, x, w)
-
-    @sent.def_vmap
-    def _(size: int, batched: list[bool], x: jax.Array, w: jax.Array) -> tuple[jax.Array, bool]:
-        axes = [0 if own else None for own in batched]
-        return jax.vmap(jnp.matmul, in_axes=axes, axis_size=size)(x, w), True
-
-    return sent
+def _row_sent(x: jax.Array, w: jax.Array) -> jax.Array:
+    few = (x != 0).sum(dtype="int32") * FEW <= x.shape[1]
+    return lax.cond(few, in_one_function(_active_rows), jnp.matmul, x, w)
 
 
 def _active_rows(x: jax.Array, w: jax.Array) -> jax.Array:
@@ -129,6 +119,21 @@ def _active_rows(x: jax.Array, w: jax.Array) -> jax.Array:
         return y + at(x[0], i) * lax.dynamic_slice(w, (i, jnp.uint32(0)), (1, w.shape[1]))
 
     return over_set_bits_in_order(packed_in_order(x[0] != 0), unit, jnp.zeros((1, w.shape[1]), w.dtype))
+
+
+def _plain_in_lanes(walk: Callable[..., jax.Array], plain: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """The walk; for the lanes that `vmap` adds, what `plain` gives for all of them at once, which is the same."""
+
+    @jax.custom_batching.custom_vmap
+    def walked(*given: Any) -> jax.Array:
+        return walk(*given)
+
+    @walked.def_vmap
+    def _(size: int, batched: list[Any], *given: Any) -> tuple[jax.Array, bool]:
+        axes = jax.tree.map(lambda own: 0 if own else None, tuple(batched))
+        return jax.vmap(plain, in_axes=axes, axis_size=size)(*given), True
+
+    return walked
 
 
 def _active(x: jax.Array) -> Arrays:
@@ -258,16 +263,8 @@ def updated(
     if not on_cpu():
         return everywhere(*given)
 
-    @jax.custom_batching.custom_vmap
-    def walked(*given: Any) -> jax.Array:
-        return in_one_function(lambda *given: _rows_and_columns(changed, *given))(*given)
-
-    @walked.def_vmap
-    def _(size: int, batched: list[Any], *given: Any) -> tuple[jax.Array, bool]:
-        axes = jax.tree.map(lambda own: 0 if own else None, tuple(batched))
-        return jax.vmap(everywhere, in_axes=axes, axis_size=size)(*given), True
-
-    return walked(*given)
+    walk = in_one_function(lambda *given: _rows_and_columns(changed, *given))
+    return _plain_in_lanes(walk, everywhere)(*given)
 
 
 def _everywhere(change: Change) -> Callable[..., jax.Array]:
