@@ -1,16 +1,17 @@
 """The classic networks from their YAML files beside Brian2 (C++ standalone, float32) and NEST, one thread each.
 
-Every case is a process of its own; all cases run once a round, in turn, the other way round in every second round.
-Printed are medians and ranges of microseconds a step, and ratios of medians. What is measured of synsim is a whole
-`synsim run` without compiling and merging: the simulation with its records, segments and checkpoints. Brian2 and NEST
-keep all spikes in memory. Where other work is on the machine, processor time says more than the time on the clock; the
-time that Brian2 states itself is processor time. SYNSIM_PEERS_PYTHON names the Python of the peers, which
-tests/peers/install.py makes.
+Every case is a process of its own. The groups follow each other; in each of them all cases run once a round, in turn,
+the other way round in every second round, so that what a ratio is of ran side by side. Printed are medians and ranges
+of microseconds a step, and ratios of medians. What is measured of synsim is a whole `synsim run` without compiling
+and merging: the simulation with its records, segments and checkpoints. Brian2 and NEST keep all spikes in memory.
+Where other work is on the machine, processor time says more than the time on the clock; the time that Brian2 states
+itself is processor time. SYNSIM_PEERS_PYTHON names the Python of the peers, which tests/peers/install.py makes.
 
     python tests/benchmarks/networks.py [--rounds 5] [--folder .] [GROUP …]
 
 Groups: peers (CUBA 4,000 and 20,000, COBA 4,000 beside Brian2 and NEST), records (what recording costs), growth (ten
-times the neurons), lanes (eight in one program), start (exec to first step, the second time).
+times the neurons), lanes (eight in one program), start (exec to first step, the second time), disk (as much recorded as
+the disk takes; the last, for some disks are slow for a while after they were given gigabytes).
 
 Must: CUBA 4,000 within 1.25 of Brian2, CUBA 20,000 within 1.6; 4 times as fast as NEST with a delay of 1.5 ms; all
 spikes at 1.05, all voltages every 1 ms at 1.1 of the time without a record, all voltages in every step at half of the
@@ -204,10 +205,11 @@ def peers(folder: Path) -> dict[str, list[str]]:
 
 GROUPS = {
     "peers": [f"{name} {net}" for net in NETS for name in ("synsim", "Brian2", "NEST")],
-    "records": [name for name in CASES if name.startswith("records")] + ["disk"],
+    "records": [f"records {name}" for name in RECORDS],
     "growth": ["growth 4,000", "growth 40,000"],
     "lanes": ["lanes 1", "lanes 8"],
     "start": ["start least", "start synsim"],
+    "disk": ["records voltages in every step", "records voltages, ten times longer", "disk"],
 }
 RATIOS = (  # of medians: what, case, over case, a bound that must be kept
     *((f"{net} over Brian2", f"synsim {net}", f"Brian2 {net}") for net in NETS),
@@ -234,16 +236,17 @@ def main() -> None:
     if unknown := set(given.groups) - set(GROUPS):
         options.error(f"there is no group {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
     folder = given.folder.resolve()
-    names = [name for group in given.groups or GROUPS for name in GROUPS[group]]
-    commands = {
-        name: [sys.executable, __file__, "--case", name, "--folder", str(folder)] for name in names if name in CASES
-    }
-    if any(name not in CASES for name in names):
+    groups = [group for group in GROUPS if group in given.groups or not given.groups]
+    commands = {name: [sys.executable, __file__, "--case", name, "--folder", str(folder)] for name in CASES}
+    if "peers" in groups:
         if os.environ.get(VARIABLE):
-            commands |= {name: command for name, command in peers(folder).items() if name in names}
+            commands |= peers(folder)
         else:
             print(f"{VARIABLE} names no Python with Brian2 and NEST: they are left out")
-    seen = measured(commands, given.rounds)
+    seen: dict[str, list[Found]] = {}
+    for group in groups:
+        print(group, flush=True)
+        seen |= measured({name: commands[name] for name in GROUPS[group] if name in commands}, given.rounds)
     report(seen)
     if given.json:
         given.json.write_text(json.dumps(seen, indent=1))
