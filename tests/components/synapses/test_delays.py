@@ -289,7 +289,7 @@ def unbroken():
     return simulate(LATE)
 
 
-@pytest.mark.parametrize("chunk", choose([1, 13], [1, 7, 13, 30, 47, 120]))
+@pytest.mark.parametrize("chunk", choose([1, 13], [1, 13, 47], [1, 7, 13, 30, 47, 120]))
 def test_the_length_of_chunks_changes_no_bit(unbroken, chunk):
     assert len(unbroken[0].all("z.s")["timestamps"]) > 50
     same(unbroken, simulate(LATE, chunk=chunk))

@@ -387,12 +387,12 @@ HOW = [
 ]
 
 
-SIZES = list(itertools.product((1, 3), ("float32", "float64")))
+SIZES = [(1, "float32"), (3, "float64"), (1, "float64"), (3, "float32")]
 
 
 @pytest.mark.parametrize(
     ("how", "batch", "precision"),
-    [(how, *SIZES[(i + k) % 4]) for i, how in enumerate(HOW) for k in range(choose(1, 4))],
+    [(how, *SIZES[(i + k) % 4]) for i, how in enumerate(HOW) for k in range(choose(1, 2, 4))],
     ids=str,
 )
 def test_a_run_is_that_of_the_dense_matrix(how, batch, precision, tmp_path):
