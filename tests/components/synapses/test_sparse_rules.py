@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from components.synapses.test_sparse import end, matrix, start
+from components.synapses.test_sparse import SIZES, end, matrix, start
 from conftest import choose
 
 RULES: dict[str, dict[str, Any]] = {
@@ -35,7 +35,7 @@ PICKED = [
     (rule, how, batch, precision)
     for k, rule in enumerate(RULES)
     for i, how in enumerate(HOW)
-    for j, (batch, precision) in enumerate([(1, "float32"), (3, "float64"), (1, "float64"), (3, "float32")])
+    for j, (batch, precision) in enumerate(SIZES)
     if (k + i) % choose(4, 2, 1) == 0 and (j - k // 2 - i // 2) % 4 < choose(1 + (k % 3 == 0), full=4)
 ]
 
